@@ -1,0 +1,71 @@
+"""Time as an argument: everything that waits or measures asks a clock it was given."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from typing import TYPE_CHECKING, Protocol
+
+__all__ = ["Clock", "SystemClock", "VirtualClock"]
+
+
+class Clock(Protocol):
+    """What time it is, twice: for measuring and for showing."""
+
+    def now(self) -> float:
+        """Seconds that never go back and count suspended time (``rules`` 18)."""
+        ...
+
+    def wall(self) -> datetime.datetime:
+        """The time of day, in UTC; for display and for not-before times (``rules`` 26)."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> float:
+        """Seconds since boot, suspended time included."""
+        # CLOCK_MONOTONIC stands still while a machine is suspended, and a lease does not.
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def wall(self) -> datetime.datetime:
+        """The time of day, in UTC."""
+        return datetime.datetime.now(datetime.UTC)
+
+
+class VirtualClock:
+    """A clock that moves only when told to, for tests and replays.
+
+    Args:
+        wall: the time of day at which it starts.
+    """
+
+    def __init__(
+        self, wall: datetime.datetime = datetime.datetime(2018, 2, 19, tzinfo=datetime.UTC)
+    ) -> None:
+        self._start = wall
+        self._elapsed = 0.0
+
+    def now(self) -> float:
+        """Seconds since this clock was made."""
+        return self._elapsed
+
+    def wall(self) -> datetime.datetime:
+        """The starting time plus what has elapsed."""
+        return self._start + datetime.timedelta(seconds=self._elapsed)
+
+    def advance(self, seconds: float) -> None:
+        """Move on.
+
+        Raises:
+            ValueError: if ``seconds`` is negative.
+        """
+        if seconds < 0:
+            raise ValueError(f"a clock can't go back: {seconds}")
+        self._elapsed += seconds
+
+
+if TYPE_CHECKING:
+    _system: Clock = SystemClock()
+    _virtual: Clock = VirtualClock()

@@ -1,0 +1,234 @@
+"""Keys and job ids, parsed and built: the only place that joins or splits ``/`` and ``:``."""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import NewType, Self
+
+import attrs
+
+from gohan_jobs.exceptions import InvalidKey
+
+__all__ = ["JobId", "Keys", "ParsedKey", "Place", "RecordKind", "ResourcePath"]
+
+ResourcePath = NewType("ResourcePath", str)
+"""``v2.0/load_balancer_interfaces/<id>``: a schema's prefix and a resource's id."""
+
+_SUFFIX = re.compile(r"[a-z0-9]{5}\Z")
+_PART = re.compile(r"[^:/\s]+\Z")
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,18})\Z")
+_JOB_ID_PARTS = 6
+
+
+@attrs.frozen(order=True)
+class JobId:
+    """``<action>:<handler>:<resource_type>:<resource_id>:<version>:<suffix>``.
+
+    Attributes:
+        action: what is done, such as ``create``.
+        handler: by whom, such as ``heat_worker``.
+        resource_type: to a resource of which type.
+        resource_id: to which.
+        version: the config's version.
+        suffix: five of ``[a-z0-9]``, at random, so that no id comes twice.
+    """
+
+    action: str
+    handler: str
+    resource_type: str
+    resource_id: str
+    version: int
+    suffix: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The id that a text spells.
+
+        Raises:
+            InvalidKey: naming what is wrong with it.
+        """
+        parts = text.split(":")
+        if len(parts) != _JOB_ID_PARTS:
+            raise InvalidKey(text, f"a job id has {_JOB_ID_PARTS} parts, this has {len(parts)}")
+        action, handler, resource_type, resource_id, version, suffix = parts
+        for name, part in (
+            ("action", action),
+            ("handler", handler),
+            ("resource type", resource_type),
+            ("resource id", resource_id),
+        ):
+            if not _PART.match(part):
+                raise InvalidKey(text, f"{part!r} can't be a job id's {name}")
+        if not _VERSION.match(version):
+            raise InvalidKey(text, f"{version!r} can't be a job id's version")
+        if not _SUFFIX.match(suffix):
+            raise InvalidKey(text, f"{suffix!r} can't be a job id's suffix")
+        return cls(action, handler, resource_type, resource_id, int(version), suffix)
+
+    @property
+    def job_name(self) -> str:
+        """``<resource_type>:<resource_id>:<version>``."""
+        return f"{self.resource_type}:{self.resource_id}:{self.version}"
+
+    def __str__(self) -> str:
+        return f"{self.action}:{self.handler}:{self.job_name}:{self.suffix}"
+
+
+class Place(enum.StrEnum):
+    """A job's place in the queue."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    WORKING = "working"
+    FINISHED = "finished"
+
+
+class RecordKind(enum.Enum):
+    """Which record belongs at a key."""
+
+    CONFIG = "config"
+    PROCESSED = "processed"
+    JOB = "job"
+    HEAT_STACK = "heat_stack"
+    JOB_STATE = "job_state"
+    STATE = "state"
+    MONITORING = "monitoring"
+
+
+@attrs.frozen
+class ParsedKey:
+    """A record's key, taken apart.
+
+    Attributes:
+        kind: which record belongs there.
+        path: the resource's path; ``""`` for a job.
+        job_id: the job's id; None for other records.
+    """
+
+    kind: RecordKind
+    path: ResourcePath = ResourcePath("")
+    job_id: JobId | None = None
+
+
+def _prefix(_instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+    if not (value.startswith("/") and value.endswith("/") and len(value) > 1):
+        raise InvalidKey(value, f"{attribute.name} must begin and end with '/'")
+
+
+@attrs.frozen(kw_only=True)
+class Keys:
+    """Where everything is stored. Every prefix is configurable; each begins and ends with ``/``.
+
+    Attributes:
+        config: what Gohan writes.
+        state: results that Gohan reads.
+        monitoring: monitoring statuses that Gohan reads.
+        jobs: the queue.
+        worker: the workers' records.
+        leader: the elected job manager's key.
+        own: this library's bookkeeping (``rules`` 21).
+        templates: path, below ``config``, of the heat_templates.
+    """
+
+    config: str = attrs.field(default="/config/", validator=_prefix)
+    state: str = attrs.field(default="/state/", validator=_prefix)
+    monitoring: str = attrs.field(default="/monitoring/", validator=_prefix)
+    jobs: str = attrs.field(default="/jobs/", validator=_prefix)
+    worker: str = attrs.field(default="/esi-worker/", validator=_prefix)
+    leader: str = "/job_manager_id"
+    own: str = attrs.field(default="/gohan-jobs/", validator=_prefix)
+    templates: str = "v2.0/heat_templates/"
+
+    def config_of(self, path: ResourcePath) -> str:
+        """Key of a resource's ConfigRecord."""
+        return self.config + path
+
+    def processed_of(self, path: ResourcePath) -> str:
+        """Key of a resource's ProcessedConfig."""
+        return f"{self.worker}config/{path}"
+
+    def heat_stack_of(self, path: ResourcePath) -> str:
+        """Key of a resource's HeatStack."""
+        return f"{self.worker}heat_stacks/{path}"
+
+    def job_state_of(self, path: ResourcePath) -> str:
+        """Key of a resource's JobState."""
+        return f"{self.worker}job_state/{path}"
+
+    def state_of(self, path: ResourcePath) -> str:
+        """Key of a resource's StateRecord."""
+        return self.state + path
+
+    def monitoring_of(self, path: ResourcePath) -> str:
+        """Key of a resource's MonitoringRecord."""
+        return self.monitoring + path
+
+    def job(self, job_id: JobId) -> str:
+        """Key of a Job's document."""
+        return f"{self.jobs}all/{job_id}"
+
+    def place(self, place: Place, job_id: JobId) -> str:
+        """Key of a job in one of the queue's places."""
+        return f"{self.jobs}{place}/{job_id}"
+
+    def place_prefix(self, place: Place) -> str:
+        """Prefix of one of the queue's places."""
+        return f"{self.jobs}{place}/"
+
+    @property
+    def all_jobs(self) -> str:
+        """Prefix of the job documents."""
+        return f"{self.jobs}all/"
+
+    def path_in(self, prefix: str, key: str) -> ResourcePath | None:
+        """The resource path of a key below ``prefix``; None if there is none.
+
+        A path is a schema's prefix and an id: at least two parts, none of them empty.
+        """
+        if not key.startswith(prefix):
+            return None
+        parts = key[len(prefix) :].split("/")
+        if len(parts) < 2 or not all(parts):  # noqa: PLR2004 - prefix and id
+            return None
+        return ResourcePath(key[len(prefix) :])
+
+    def job_id_in(self, prefix: str, key: str) -> JobId:
+        """The job id of a key below ``prefix``.
+
+        Raises:
+            InvalidKey: if what stands there is no job id.
+        """
+        return JobId.parse(key[len(prefix) :])
+
+    def is_template(self, path: ResourcePath) -> bool:
+        """Whether a path is a heat_template's."""
+        return path.startswith(self.templates)
+
+    def template_path(self, template_id: str) -> ResourcePath:
+        """The path of a heat_template."""
+        return ResourcePath(self.templates + template_id)
+
+    def parse(self, key: str) -> ParsedKey:
+        """Which record belongs at ``key``, and whose it is.
+
+        Raises:
+            InvalidKey: if it is no record's key. The queue's places, the leader's key and
+                ``/worker-workflow-jobs`` are not records' keys.
+        """
+        if key.startswith(self.all_jobs):
+            return ParsedKey(RecordKind.JOB, job_id=self.job_id_in(self.all_jobs, key))
+        for kind, prefix in (
+            (RecordKind.PROCESSED, f"{self.worker}config/"),
+            (RecordKind.HEAT_STACK, f"{self.worker}heat_stacks/"),
+            (RecordKind.JOB_STATE, f"{self.worker}job_state/"),
+            (RecordKind.CONFIG, self.config),
+            (RecordKind.STATE, self.state),
+            (RecordKind.MONITORING, self.monitoring),
+        ):
+            if key.startswith(prefix):
+                path = self.path_in(prefix, key)
+                if path is None:
+                    raise InvalidKey(key, "no resource's path below a record's prefix")
+                return ParsedKey(kind, path)
+        raise InvalidKey(key, "not a record's key")

@@ -1,0 +1,1 @@
+"""Orchestrators: what drives stacks."""

@@ -1,0 +1,116 @@
+"""Point 2: a unit of work, and the params it works with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from gohan_jobs.keys import JobId
+from gohan_jobs.records.unknown import UnknownField
+from gohan_jobs.records.vocabulary import Action, OnFailure, ParamType
+
+__all__ = ["Job", "Param", "ResourceRef"]
+
+
+@attrs.frozen(order=True)
+class ResourceRef:
+    """A resource: its type's name, as the schema has it, and its id."""
+
+    resource_type: str
+    resource_id: str
+    unknown: tuple[UnknownField, ...] = attrs.field(default=(), kw_only=True, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.resource_type}:{self.resource_id}"
+
+
+@attrs.frozen(kw_only=True)
+class Param:
+    """A computed parameter of a job (``seed 1``, point 2).
+
+    Attributes:
+        param: its name.
+        type: what ``value`` is.
+        value: for ``VALUE`` any JSON; for ``OUTPUT_KEY`` an object with ``output_key``,
+            ``resource_type`` and ``resource_id``, the output of another resource's stack; for
+            ``LIST`` a tuple of params. Not shown in a repr, since it may be a password.
+        resources: the resources it was computed from, in the order visited, repeats kept.
+        unknown: fields this release does not know.
+    """
+
+    param: str
+    type: ParamType | str
+    value: Any = attrs.field(repr=False)
+    resources: tuple[ResourceRef, ...] = ()
+    unknown: tuple[UnknownField, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """One unit of work for one handler, at ``/jobs/all/<job id>`` (``seed 1``, point 2).
+
+    Attributes:
+        id: the job's id.
+        params: the computed parameters, in the order of the template's ``parameter_mappings``.
+        dependency: ids of the jobs it waits for, once each; the order means nothing.
+        is_first: whether it begins its config version's workflow.
+        is_last: whether it ends it; only then ``/state`` is written on success.
+        on_failure: what its failure does to those that wait for it.
+        resource_input: the config's body; opaque, not shown in a repr.
+        number: the wrapper's third item, always 0 in recordings.
+        resource_id, handler, job_name, version, resource_type, action: as in ``id``, which they
+            are taken from unless given; a document's own values are kept as they were read.
+        unknown: fields this release does not know.
+    """
+
+    id: JobId
+    params: tuple[Param, ...] = ()
+    dependency: tuple[JobId, ...] = ()
+    is_first: bool = True
+    is_last: bool = True
+    on_failure: OnFailure | str = OnFailure.FAIL
+    resource_input: dict[str, Any] = attrs.field(repr=False, factory=dict)
+    resource_id: str = attrs.field(repr=False)
+    handler: str = attrs.field(repr=False)
+    job_name: str = attrs.field(repr=False)
+    version: int = attrs.field(repr=False)
+    resource_type: str = attrs.field(repr=False)
+    action: Action | str = attrs.field(repr=False)
+    number: int = attrs.field(default=0, repr=False)
+    unknown: tuple[UnknownField, ...] = attrs.field(default=(), repr=False)
+
+    @resource_id.default
+    def _resource_id(self) -> str:
+        return self.id.resource_id
+
+    @handler.default
+    def _handler(self) -> str:
+        return self.id.handler
+
+    @job_name.default
+    def _job_name(self) -> str:
+        return self.id.job_name
+
+    @version.default
+    def _version(self) -> int:
+        return self.id.version
+
+    @resource_type.default
+    def _resource_type(self) -> str:
+        return self.id.resource_type
+
+    @action.default
+    def _action(self) -> Action | str:
+        return self.id.action
+
+    @property
+    def resource(self) -> ResourceRef:
+        """The resource it works on."""
+        return ResourceRef(self.resource_type, self.resource_id)
+
+    @property
+    def references(self) -> frozenset[ResourceRef]:
+        """The other resources its params were computed from."""
+        found = {ref for param in self.params for ref in param.resources}
+        return frozenset(found - {self.resource})

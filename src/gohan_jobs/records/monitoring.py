@@ -1,0 +1,28 @@
+"""Point 6: what a monitoring agent says of the running resource."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from gohan_jobs.records.vocabulary import MonitoringStatus
+
+__all__ = ["MonitoringRecord"]
+
+
+@attrs.frozen(kw_only=True)
+class MonitoringRecord:
+    """A resource's monitoring status, at ``/monitoring/<path>`` (``seed 1``, point 6).
+
+    Attributes:
+        version: the config version the status is about.
+        statuses: by field name, in order; the name depends on the resource type. A status, or an
+            object of them, such as ``{"primary": "MASTER", "secondary": "BACKUP"}``.
+        version_index: where ``version`` stands among the fields, counted from 0; None: last, as a
+            new record has it.
+    """
+
+    version: int
+    statuses: dict[str, MonitoringStatus | str | dict[str, Any]]
+    version_index: int | None = None
