@@ -1,12 +1,13 @@
 """What a store is: the part of etcd v3 that this library stands on.
 
-A store maps keys (text) to bytes. Each successful write transaction makes one new revision; an entry
-remembers the revision that created it and the one that last changed it. Functions ask for the
-narrowest of the protocols below. :class:`gohan_jobs.testing.stores.StoreSuite` is the contract as
-tests; an implementation that passes it can stand in for any other.
+A store maps keys (text) to bytes. Each successful write transaction makes one new revision; an
+entry remembers the revision that created it and the one that last changed it. Functions ask for
+the narrowest of the protocols below. :class:`gohan_jobs.testing.stores.StoreSuite` is the contract
+as tests; an implementation that passes it can stand in for any other.
 
 Every method is safe to call from several threads. Any may raise
-:class:`~gohan_jobs.exceptions.StoreUnavailable` or :class:`~gohan_jobs.exceptions.StoreRefused`, and
+:class:`~gohan_jobs.exceptions.StoreUnavailable` or
+:class:`~gohan_jobs.exceptions.StoreRefused`, and
 :class:`~gohan_jobs.exceptions.StoreClosed` after ``close``.
 """
 
