@@ -160,17 +160,21 @@ class MappingSyntaxError(MappingError):
         form: the offending form, as text.
         reason: what is wrong with it.
         where: the template and param it was found in, once known.
+        others: the other mappings of the same template that are wrong too.
     """
 
-    def __init__(self, form: str, reason: str, where: str = "") -> None:
-        super().__init__(form, reason, where)
+    def __init__(
+        self, form: str, reason: str, where: str = "", others: tuple[MappingSyntaxError, ...] = ()
+    ) -> None:
+        super().__init__(form, reason, where, others)
         self.form = form
         self.reason = reason
         self.where = where
+        self.others = others
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        return f"{place}mapping {self.form}: {self.reason}"
+        return "; ".join([f"{place}mapping {self.form}: {self.reason}", *map(str, self.others)])
 
 
 class MappingEvaluationError(MappingError):
