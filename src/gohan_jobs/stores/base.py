@@ -163,7 +163,7 @@ class Delete:
 
 @attrs.frozen
 class Get:
-    """Read ``key`` inside the transaction, as of its position in it."""
+    """Read ``key`` inside the transaction: it sees the operations before it."""
 
     key: str
 
@@ -172,7 +172,13 @@ class Get:
 class Transaction:
     """If all comparisons hold do ``success``, else ``failure``; all of it at one revision.
 
-    No key may be written twice (``ValueError``), nested transactions included.
+    No key may be written twice (``ValueError``), nested transactions included; the two branches of
+    one transaction count as alternatives. All comparisons, those of nested transactions too, look
+    at the state before the whole transaction. Without any change the revision stays as it is.
+
+    Together at most 1.5 MiB, and at most 128 operations: a level's (the largest number of its
+    comparisons, successes and failures) plus those of its largest nested transaction.
+
     To be safe against a lost answer, a transaction should compare something that its own success
     changes: then a repeat of it does nothing.
 
@@ -240,7 +246,7 @@ class Event:
         key: the key.
         revision: at which it happened.
         entry: the entry after a put; None after a delete.
-        previous: the entry before; None if there was none.
+        previous: the entry before; None if there was none, or if it has been compacted.
     """
 
     kind: EventKind
@@ -298,6 +304,7 @@ class Reader(Protocol):
 
         Raises:
             Compacted: ``revision`` is no longer in the history.
+            ValueError: ``limit`` is less than 1, or ``revision`` lies in the future.
         """
         ...
 
@@ -313,6 +320,7 @@ class Writer(Protocol):
             LeaseNotFound: a put names a lease that is gone; nothing was written.
             StoreFull: the quota is used up; nothing was written.
             AmbiguousWrite: the answer was lost, and reading could not settle it.
+            ValueError: a key is written twice, or is empty.
         """
         ...
 
@@ -321,7 +329,12 @@ class Leaser(Protocol):
     """Leases."""
 
     def grant_lease(self, ttl: float) -> Lease:
-        """A new lease of at least ``ttl`` seconds."""
+        """A new lease of at least ``ttl`` seconds.
+
+        Raises:
+            ValueError: ``ttl`` is not positive.
+            StoreFull: the quota is used up.
+        """
         ...
 
     def keep_alive(self, lease: int) -> float:
@@ -345,12 +358,14 @@ class Watcher(Protocol):
 
         Args:
             prefix: as in ``entries``.
-            revision: the first revision to deliver; it may lie in the future.
-            wake: called, on a thread of the store's, when ``poll`` may have something. It must not
-                block, nor call the store.
+            revision: the first revision to deliver, at least 1; it may lie in the future.
+            wake: called, on any thread, when ``poll`` may have something, an error or the end
+                included. It must not block, raise, nor call the store.
 
         Raises:
-            Compacted: here or at the first ``poll``.
+            Compacted: here or at the first ``poll``: history has been compacted at ``revision`` or
+                later. Reading at the compacted revision, then watching from the next, is safe.
+            ValueError: ``revision`` is less than 1.
         """
         ...
 
@@ -362,8 +377,12 @@ class Store(Reader, Writer, Leaser, Watcher, Protocol):
         """The current revision. Linearizable."""
         ...
 
+    def cluster_id(self) -> str:
+        """What tells this cluster from any other, the same for its whole life (``rules`` 16)."""
+        ...
+
     def compact(self, revision: int) -> None:
-        """Forget history before ``revision``.
+        """Forget history before ``revision``, which can still be read.
 
         Never called by this library on its own (``rules`` 23): etcd may be shared.
 

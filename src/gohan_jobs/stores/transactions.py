@@ -1,0 +1,292 @@
+"""What a transaction would do, and whether a store takes it: pure, shared by all stores.
+
+The rules are etcd's. All comparisons, those of nested transactions included, look at the state
+before the transaction; operations happen in order, so a ``Get`` sees what stands before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias, TypeVar
+
+import attrs
+
+from gohan_jobs.exceptions import TransactionTooLarge
+from gohan_jobs.stores.base import (
+    Compare,
+    Comparison,
+    Delete,
+    Entry,
+    Get,
+    Operation,
+    Put,
+    Result,
+    Target,
+    Transaction,
+    TransactionResult,
+)
+
+__all__ = [
+    "MAX_OPERATIONS",
+    "MAX_REQUEST_BYTES",
+    "Evaluation",
+    "Lookup",
+    "evaluate",
+    "holds",
+    "keys_of",
+    "puts_of",
+    "request_bytes",
+    "validate",
+    "writes",
+]
+
+Lookup: TypeAlias = Callable[[str], Entry | None]
+"""Gives the entry at a key, None if there is none."""
+
+MAX_OPERATIONS = 128
+"""etcd's default: a level's, plus those of its largest nested transaction."""
+
+MAX_REQUEST_BYTES = 1_572_864 - 64
+"""etcd's default, less what the server itself adds to a request before it measures it."""
+
+_Operand = TypeVar("_Operand", int, bytes)
+
+
+@attrs.frozen(kw_only=True)
+class Evaluation:
+    """What a transaction does to a given state.
+
+    Attributes:
+        result: what it answers.
+        changes: key to the entry after it, None for a key removed; empty if nothing changes.
+    """
+
+    result: TransactionResult
+    changes: dict[str, Entry | None]
+
+
+@attrs.frozen
+class _Path:
+    """The branches taken."""
+
+    succeeded: bool
+    operations: tuple[Put | Delete | Get | _Path, ...]
+
+
+def holds(compare: Compare, entry: Entry | None) -> bool:
+    """Whether a comparison holds for what stands at its key.
+
+    Raises:
+        TypeError: if the operand is not of the target's type.
+    """
+    if compare.target is Target.VALUE:
+        if not isinstance(compare.operand, bytes):
+            raise TypeError(f"{compare.key}: a value is compared with bytes")
+        return entry is not None and _compared(compare.comparison, entry.value, compare.operand)
+    if not isinstance(compare.operand, int):
+        raise TypeError(f"{compare.key}: a {compare.target.value} is compared with an int")
+    found = 0 if entry is None else _number(entry, compare.target)
+    return _compared(compare.comparison, found, compare.operand)
+
+
+def _number(entry: Entry, target: Target) -> int:
+    if target is Target.CREATE_REVISION:
+        return entry.create_revision
+    return entry.mod_revision if target is Target.MOD_REVISION else entry.version
+
+
+def _compared(comparison: Comparison, found: _Operand, operand: _Operand) -> bool:
+    if comparison is Comparison.EQUAL:
+        return found == operand
+    if comparison is Comparison.NOT_EQUAL:
+        return found != operand
+    return found > operand if comparison is Comparison.GREATER else found < operand
+
+
+def evaluate(transaction: Transaction, lookup: Lookup, revision: int) -> Evaluation:
+    """What a transaction does.
+
+    Args:
+        transaction: what is carried out, in thought.
+        lookup: the state before it.
+        revision: the revision of that state.
+    """
+    path = _path(transaction, lookup)
+    if _changes_something(path, lookup):
+        revision += 1
+    changes: dict[str, Entry | None] = {}
+    return Evaluation(result=_run(path, lookup, revision, changes), changes=changes)
+
+
+def _path(transaction: Transaction, lookup: Lookup) -> _Path:
+    succeeded = all(holds(compare, lookup(compare.key)) for compare in transaction.compares)
+    branch = transaction.success if succeeded else transaction.failure
+    return _Path(
+        succeeded,
+        tuple(_path(step, lookup) if isinstance(step, Transaction) else step for step in branch),
+    )
+
+
+def _changes_something(path: _Path, lookup: Lookup) -> bool:
+    for step in path.operations:
+        if isinstance(step, _Path):
+            if _changes_something(step, lookup):
+                return True
+        elif isinstance(step, Put) or (isinstance(step, Delete) and lookup(step.key) is not None):
+            return True
+    return False
+
+
+def _run(
+    path: _Path, lookup: Lookup, revision: int, changes: dict[str, Entry | None]
+) -> TransactionResult:
+    results: list[Result] = []
+    for step in path.operations:
+        if isinstance(step, _Path):
+            results.append(_run(step, lookup, revision, changes))
+            continue
+        entry = changes[step.key] if step.key in changes else lookup(step.key)
+        if isinstance(step, Get):
+            results.append(entry)
+        elif isinstance(step, Put):
+            changes[step.key] = _put(step, entry, revision)
+            results.append(None)
+        else:
+            results.append(int(entry is not None))
+            if entry is not None:
+                changes[step.key] = None
+    return TransactionResult(path.succeeded, revision, tuple(results))
+
+
+def _put(put: Put, before: Entry | None, revision: int) -> Entry:
+    return Entry(
+        key=put.key,
+        value=put.value,
+        create_revision=revision if before is None else before.create_revision,
+        mod_revision=revision,
+        version=1 if before is None else before.version + 1,
+        lease=put.lease,
+    )
+
+
+def writes(operations: tuple[Operation, ...]) -> bool:
+    """Whether any of the operations, nested ones included, puts or deletes."""
+    return any(
+        writes(step.success) or writes(step.failure)
+        if isinstance(step, Transaction)
+        else not isinstance(step, Get)
+        for step in operations
+    )
+
+
+def puts_of(operations: tuple[Operation, ...]) -> Iterator[Put]:
+    """Every put among the operations, nested ones included."""
+    for step in operations:
+        if isinstance(step, Put):
+            yield step
+        elif isinstance(step, Transaction):
+            yield from puts_of(step.success)
+            yield from puts_of(step.failure)
+
+
+def keys_of(transaction: Transaction) -> Iterator[str]:
+    """Every key it names, in order, some perhaps more than once."""
+    yield from (compare.key for compare in transaction.compares)
+    for step in transaction.success + transaction.failure:
+        if isinstance(step, Transaction):
+            yield from keys_of(step)
+        else:
+            yield step.key
+
+
+def validate(transaction: Transaction) -> None:
+    """See that a store may be asked to carry it out.
+
+    Raises:
+        ValueError: a key is written twice, or empty.
+        TypeError: a comparison's operand is not of its target's type.
+        TransactionTooLarge: more than 128 operations, or than 1.5 MiB.
+    """
+    _written(transaction.success)
+    _written(transaction.failure)
+    _check_keys(transaction)
+    operations = _operations(transaction)
+    if operations > MAX_OPERATIONS:
+        raise TransactionTooLarge("", operations, MAX_OPERATIONS)
+    size = request_bytes(transaction)
+    if size > MAX_REQUEST_BYTES:
+        raise TransactionTooLarge(_largest(transaction), size, MAX_REQUEST_BYTES)
+
+
+def _check_keys(transaction: Transaction) -> None:
+    if not all(keys_of(transaction)):
+        raise ValueError("a key must not be empty")
+    for compare in transaction.compares:
+        holds(compare, None)
+
+
+def _written(operations: tuple[Operation, ...]) -> set[str]:
+    """The keys a branch may write; either branch of a nested transaction, since only one is."""
+    written: set[str] = set()
+    for step in operations:
+        if isinstance(step, Get):
+            continue
+        keys = (
+            _written(step.success) | _written(step.failure)
+            if isinstance(step, Transaction)
+            else {step.key}
+        )
+        if twice := written & keys:
+            raise ValueError(f"{min(twice)} is written twice in one transaction")
+        written |= keys
+    return written
+
+
+def _operations(transaction: Transaction) -> int:
+    own = max(len(transaction.compares), len(transaction.success), len(transaction.failure))
+    nested = (
+        _operations(step)
+        for step in transaction.success + transaction.failure
+        if isinstance(step, Transaction)
+    )
+    return own + max(nested, default=0)
+
+
+def _largest(transaction: Transaction) -> str:
+    sizes = [(len(key), key) for key in keys_of(transaction)]
+    sizes += [(len(put.value), put.key) for put in puts_of((transaction,))]
+    return max(sizes)[1]
+
+
+def request_bytes(transaction: Transaction) -> int:
+    """Bytes of a transaction as etcd's request, encoded."""
+    size = sum(_field(_compare_bytes(compare)) for compare in transaction.compares)
+    branches = transaction.success + transaction.failure
+    return size + sum(_field(_operation_bytes(step)) for step in branches)
+
+
+def _operation_bytes(step: Operation) -> int:
+    if isinstance(step, Transaction):
+        return _field(request_bytes(step))
+    size = _field(len(step.key.encode("utf-8", "surrogateescape")))
+    if isinstance(step, Put):
+        size += _field(len(step.value)) if step.value else 0
+        size += 1 + _varint(step.lease) if step.lease else 0
+    return _field(size)
+
+
+def _compare_bytes(compare: Compare) -> int:
+    operand = compare.operand
+    size = _field(len(compare.key.encode("utf-8", "surrogateescape")))
+    size += _field(len(operand)) if isinstance(operand, bytes) else 1 + _varint(operand)
+    return size + 4  # result and target
+
+
+def _field(size: int) -> int:
+    """Bytes of a field of ``size`` bytes: tag, length, content."""
+    return 1 + _varint(size) + size
+
+
+def _varint(number: int) -> int:
+    """Bytes of a number."""
+    return max(1, -(-number.bit_length() // 7)) if number >= 0 else 10
