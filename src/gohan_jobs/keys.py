@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import re
 from typing import NewType, Self
 
@@ -15,10 +16,18 @@ __all__ = ["JobId", "Keys", "ParsedKey", "Place", "RecordKind", "ResourcePath"]
 ResourcePath = NewType("ResourcePath", str)
 """``v2.0/load_balancer_interfaces/<id>``: a schema's prefix and a resource's id."""
 
-_SUFFIX = re.compile(r"[a-z0-9]{5}\Z")
-_PART = re.compile(r"[^:/\s]+\Z")
-_VERSION = re.compile(r"(0|[1-9][0-9]{0,18})\Z")
-_JOB_ID_PARTS = 6
+_NAME = r"[^:/\s\x00-\x1f\x7f\ud800-\udfff]+"
+_PARTS = {
+    "action": _NAME,
+    "handler": _NAME,
+    "resource type": _NAME,
+    "resource id": _NAME,
+    "version": "(?:0|[1-9][0-9]{0,18})",
+    "suffix": "[a-z0-9]{5}",
+}
+_JOB_ID = re.compile(":".join(_PARTS.values()) + r"\Z")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_VERSION = re.compile(_PARTS["version"] + r"\Z")
 
 
 @attrs.frozen(order=True)
@@ -32,6 +41,9 @@ class JobId:
         resource_id: to which.
         version: the config's version.
         suffix: five of ``[a-z0-9]``, at random, so that no id comes twice.
+
+    Raises:
+        InvalidKey: if a part can't stand in a job id.
     """
 
     action: str
@@ -41,6 +53,11 @@ class JobId:
     version: int
     suffix: str
 
+    def __attrs_post_init__(self) -> None:
+        text = str(self)
+        if not _JOB_ID.match(text):
+            raise InvalidKey(text, _what_is_wrong(text))
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """The id that a text spells.
@@ -49,21 +66,9 @@ class JobId:
             InvalidKey: naming what is wrong with it.
         """
         parts = text.split(":")
-        if len(parts) != _JOB_ID_PARTS:
-            raise InvalidKey(text, f"a job id has {_JOB_ID_PARTS} parts, this has {len(parts)}")
+        if len(parts) != len(_PARTS) or not _VERSION.match(parts[4]):
+            raise InvalidKey(text, _what_is_wrong(text))
         action, handler, resource_type, resource_id, version, suffix = parts
-        for name, part in (
-            ("action", action),
-            ("handler", handler),
-            ("resource type", resource_type),
-            ("resource id", resource_id),
-        ):
-            if not _PART.match(part):
-                raise InvalidKey(text, f"{part!r} can't be a job id's {name}")
-        if not _VERSION.match(version):
-            raise InvalidKey(text, f"{version!r} can't be a job id's version")
-        if not _SUFFIX.match(suffix):
-            raise InvalidKey(text, f"{suffix!r} can't be a job id's suffix")
         return cls(action, handler, resource_type, resource_id, int(version), suffix)
 
     @property
@@ -72,7 +77,22 @@ class JobId:
         return f"{self.resource_type}:{self.resource_id}:{self.version}"
 
     def __str__(self) -> str:
-        return f"{self.action}:{self.handler}:{self.job_name}:{self.suffix}"
+        return (
+            f"{self.action}:{self.handler}:{self.resource_type}:{self.resource_id}"
+            f":{self.version}:{self.suffix}"
+        )
+
+
+def _what_is_wrong(text: str) -> str:
+    parts = text.split(":")
+    if len(parts) != len(_PARTS):
+        return f"a job id has {len(_PARTS)} parts, this has {len(parts)}"
+    wrong = [
+        name
+        for (name, pattern), part in zip(_PARTS.items(), parts, strict=True)
+        if not re.fullmatch(pattern, part)
+    ]
+    return f"its {' and '.join(wrong)} can't stand in a job id"
 
 
 class Place(enum.StrEnum):
@@ -111,6 +131,16 @@ class ParsedKey:
     job_id: JobId | None = None
 
 
+def _leader(_instance: object, _attribute: attrs.Attribute[str], value: str) -> None:
+    if not value.startswith("/") or value.endswith("/"):
+        raise InvalidKey(value, "leader must begin with '/' and not end with one")
+
+
+def _below(_instance: object, _attribute: attrs.Attribute[str], value: str) -> None:
+    if value.startswith("/") or not value.endswith("/") or len(value) == 1:
+        raise InvalidKey(value, "templates must end with '/' and not begin with one")
+
+
 def _prefix(_instance: object, attribute: attrs.Attribute[str], value: str) -> None:
     if not (value.startswith("/") and value.endswith("/") and len(value) > 1):
         raise InvalidKey(value, f"{attribute.name} must begin and end with '/'")
@@ -119,6 +149,8 @@ def _prefix(_instance: object, attribute: attrs.Attribute[str], value: str) -> N
 @attrs.frozen(kw_only=True)
 class Keys:
     """Where everything is stored. Every prefix is configurable; each begins and ends with ``/``.
+
+    No prefix may stand below another one: a watcher of the one would see the other's keys.
 
     Attributes:
         config: what Gohan writes.
@@ -129,6 +161,9 @@ class Keys:
         leader: the elected job manager's key.
         own: this library's bookkeeping (``rules`` 21).
         templates: path, below ``config``, of the heat_templates.
+
+    Raises:
+        InvalidKey: if a prefix can't be one.
     """
 
     config: str = attrs.field(default="/config/", validator=_prefix)
@@ -136,9 +171,21 @@ class Keys:
     monitoring: str = attrs.field(default="/monitoring/", validator=_prefix)
     jobs: str = attrs.field(default="/jobs/", validator=_prefix)
     worker: str = attrs.field(default="/esi-worker/", validator=_prefix)
-    leader: str = "/job_manager_id"
+    leader: str = attrs.field(default="/job_manager_id", validator=_leader)
     own: str = attrs.field(default="/gohan-jobs/", validator=_prefix)
-    templates: str = "v2.0/heat_templates/"
+    templates: str = attrs.field(default="v2.0/heat_templates/", validator=_below)
+    _records: tuple[tuple[RecordKind, str], ...] = attrs.field(
+        init=False,
+        eq=False,
+        repr=False,
+        default=attrs.Factory(lambda keys: _record_prefixes(keys), takes_self=True),  # noqa: PLW0108 - defined below
+    )
+
+    def __attrs_post_init__(self) -> None:
+        prefixes = (self.config, self.state, self.monitoring, self.jobs, self.worker, self.own)
+        for prefix, other in itertools.permutations(prefixes, 2):
+            if other.startswith(prefix):
+                raise InvalidKey(other, f"stands below another prefix, {prefix!r}")
 
     def config_of(self, path: ResourcePath) -> str:
         """Key of a resource's ConfigRecord."""
@@ -184,9 +231,10 @@ class Keys:
     def path_in(self, prefix: str, key: str) -> ResourcePath | None:
         """The resource path of a key below ``prefix``; None if there is none.
 
-        A path is a schema's prefix and an id: at least two parts, none of them empty.
+        A path is a schema's prefix and an id: at least two parts, none of them empty, and all of
+        them characters (a lone surrogate can't be stored).
         """
-        if not key.startswith(prefix):
+        if not key.startswith(prefix) or _SURROGATE.search(key):
             return None
         parts = key[len(prefix) :].split("/")
         if len(parts) < 2 or not all(parts):  # noqa: PLR2004 - prefix and id
@@ -218,17 +266,21 @@ class Keys:
         """
         if key.startswith(self.all_jobs):
             return ParsedKey(RecordKind.JOB, job_id=self.job_id_in(self.all_jobs, key))
-        for kind, prefix in (
-            (RecordKind.PROCESSED, f"{self.worker}config/"),
-            (RecordKind.HEAT_STACK, f"{self.worker}heat_stacks/"),
-            (RecordKind.JOB_STATE, f"{self.worker}job_state/"),
-            (RecordKind.CONFIG, self.config),
-            (RecordKind.STATE, self.state),
-            (RecordKind.MONITORING, self.monitoring),
-        ):
+        for kind, prefix in self._records:
             if key.startswith(prefix):
                 path = self.path_in(prefix, key)
                 if path is None:
                     raise InvalidKey(key, "no resource's path below a record's prefix")
                 return ParsedKey(kind, path)
         raise InvalidKey(key, "not a record's key")
+
+
+def _record_prefixes(keys: Keys) -> tuple[tuple[RecordKind, str], ...]:
+    return (
+        (RecordKind.CONFIG, keys.config),
+        (RecordKind.STATE, keys.state),
+        (RecordKind.MONITORING, keys.monitoring),
+        (RecordKind.PROCESSED, f"{keys.worker}config/"),
+        (RecordKind.HEAT_STACK, f"{keys.worker}heat_stacks/"),
+        (RecordKind.JOB_STATE, f"{keys.worker}job_state/"),
+    )

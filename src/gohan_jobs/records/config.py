@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from gohan_jobs.exceptions import InvalidRecord, Problem
-from gohan_jobs.records.unknown import UnknownField
+from gohan_jobs.records.unknown import UnknownField, by_name
 
 __all__ = ["ConfigRecord", "HeatTemplate", "ProcessedConfig"]
 
@@ -27,7 +27,7 @@ class ConfigRecord:
     body: dict[str, Any] = attrs.field(repr=False)
     version: int
     marked_for_deletion: bool | None = False
-    unknown: tuple[UnknownField, ...] = ()
+    unknown: tuple[UnknownField, ...] = attrs.field(default=(), eq=by_name)
 
     @property
     def deleting(self) -> bool:
@@ -49,7 +49,7 @@ class ProcessedConfig:
     body: dict[str, Any] = attrs.field(repr=False)
     deleted: bool
     version: int
-    unknown: tuple[UnknownField, ...] = ()
+    unknown: tuple[UnknownField, ...] = attrs.field(default=(), eq=by_name)
 
 
 @attrs.frozen(kw_only=True)
@@ -61,14 +61,15 @@ class HeatTemplate:
         handler: the handler that uses it, such as ``heat_worker``.
         template_file: the Jinja text of a HOT template.
         parameter_mappings: for each param, in order, the mapping that computes it; a string
-            (compact) or an object, see *The mapping language*.
+            (compact) or an object, see *The mapping language*. Its constants may be secrets, so it
+            is not shown in a repr.
         watch: as recorded; always empty.
     """
 
     id: str
     handler: str
     template_file: str = attrs.field(repr=False)
-    parameter_mappings: dict[str, Any]
+    parameter_mappings: dict[str, Any] = attrs.field(repr=False)
     watch: tuple[Any, ...] = ()
 
     @classmethod

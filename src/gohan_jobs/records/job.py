@@ -7,19 +7,27 @@ from typing import Any
 import attrs
 
 from gohan_jobs.keys import JobId
-from gohan_jobs.records.unknown import UnknownField
+from gohan_jobs.records.unknown import UnknownField, by_name
 from gohan_jobs.records.vocabulary import Action, OnFailure, ParamType
 
 __all__ = ["Job", "Param", "ResourceRef"]
 
+_ACTIONS = frozenset(action.value for action in Action)
+
 
 @attrs.frozen(order=True)
 class ResourceRef:
-    """A resource: its type's name, as the schema has it, and its id."""
+    """A resource: its type's name, as the schema has it, and its id.
+
+    Attributes:
+        resource_type: the type's name.
+        resource_id: its id.
+        unknown: fields this release does not know; they make it no other resource.
+    """
 
     resource_type: str
     resource_id: str
-    unknown: tuple[UnknownField, ...] = attrs.field(default=(), kw_only=True, repr=False)
+    unknown: tuple[UnknownField, ...] = attrs.field(default=(), kw_only=True, eq=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.resource_type}:{self.resource_id}"
@@ -43,7 +51,15 @@ class Param:
     type: ParamType | str
     value: Any = attrs.field(repr=False)
     resources: tuple[ResourceRef, ...] = ()
-    unknown: tuple[UnknownField, ...] = ()
+    unknown: tuple[UnknownField, ...] = attrs.field(default=(), eq=by_name)
+
+
+def _from_id(name: str) -> Any:
+    return attrs.Factory(lambda job: getattr(job.id, name), takes_self=True)
+
+
+def _action(job_id: JobId) -> Action | str:
+    return Action(job_id.action) if job_id.action in _ACTIONS else job_id.action
 
 
 @attrs.frozen(kw_only=True)
@@ -71,38 +87,16 @@ class Job:
     is_last: bool = True
     on_failure: OnFailure | str = OnFailure.FAIL
     resource_input: dict[str, Any] = attrs.field(repr=False, factory=dict)
-    resource_id: str = attrs.field(repr=False)
-    handler: str = attrs.field(repr=False)
-    job_name: str = attrs.field(repr=False)
-    version: int = attrs.field(repr=False)
-    resource_type: str = attrs.field(repr=False)
-    action: Action | str = attrs.field(repr=False)
+    resource_id: str = attrs.field(default=_from_id("resource_id"), repr=False)
+    handler: str = attrs.field(default=_from_id("handler"), repr=False)
+    job_name: str = attrs.field(default=_from_id("job_name"), repr=False)
+    version: int = attrs.field(default=_from_id("version"), repr=False)
+    resource_type: str = attrs.field(default=_from_id("resource_type"), repr=False)
+    action: Action | str = attrs.field(
+        default=attrs.Factory(lambda job: _action(job.id), takes_self=True), repr=False
+    )
     number: int = attrs.field(default=0, repr=False)
-    unknown: tuple[UnknownField, ...] = attrs.field(default=(), repr=False)
-
-    @resource_id.default
-    def _resource_id(self) -> str:
-        return self.id.resource_id
-
-    @handler.default
-    def _handler(self) -> str:
-        return self.id.handler
-
-    @job_name.default
-    def _job_name(self) -> str:
-        return self.id.job_name
-
-    @version.default
-    def _version(self) -> int:
-        return self.id.version
-
-    @resource_type.default
-    def _resource_type(self) -> str:
-        return self.id.resource_type
-
-    @action.default
-    def _action(self) -> Action | str:
-        return self.id.action
+    unknown: tuple[UnknownField, ...] = attrs.field(default=(), eq=by_name, repr=False)
 
     @property
     def resource(self) -> ResourceRef:

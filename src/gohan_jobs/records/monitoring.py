@@ -20,9 +20,9 @@ class MonitoringRecord:
         statuses: by field name, in order; the name depends on the resource type. A status, or an
             object of them, such as ``{"primary": "MASTER", "secondary": "BACKUP"}``.
         version_index: where ``version`` stands among the fields, counted from 0; None: last, as a
-            new record has it.
+            new record has it. Not compared, as the order of the statuses is not.
     """
 
     version: int
     statuses: dict[str, MonitoringStatus | str | dict[str, Any]]
-    version_index: int | None = None
+    version_index: int | None = attrs.field(default=None, eq=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from gohan_jobs.records.unknown import UnknownField
+from gohan_jobs.records.unknown import UnknownField, by_name
 from gohan_jobs.records.vocabulary import OrchestrationState, StackStatus
 
 __all__ = ["HeatStack", "JobState", "StackOutput"]
@@ -28,7 +28,7 @@ class StackOutput:
     output_value: Any = attrs.field(repr=False)
     description: str = ""
     output_error: str | None = None
-    unknown: tuple[UnknownField, ...] = ()
+    unknown: tuple[UnknownField, ...] = attrs.field(default=(), eq=by_name)
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +51,7 @@ class HeatStack:
     stack_status: StackStatus | str
     status_reason: str = ""
     output: tuple[StackOutput, ...] = ()
-    unknown: tuple[UnknownField, ...] = ()
+    unknown: tuple[UnknownField, ...] = attrs.field(default=(), eq=by_name)
 
 
 @attrs.frozen(kw_only=True)
@@ -72,4 +72,4 @@ class JobState:
     orchestration_state: OrchestrationState | str | None = None
     error: str | None = None
     state_monitoring: dict[str, Any] | None = attrs.field(default=None, repr=False)
-    unknown: tuple[UnknownField, ...] = ()
+    unknown: tuple[UnknownField, ...] = attrs.field(default=(), eq=by_name)

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from gohan_jobs.records.stack import StackOutput
-from gohan_jobs.records.unknown import UnknownField
+from gohan_jobs.records.unknown import UnknownField, by_name
 from gohan_jobs.records.vocabulary import OrchestrationState, WorkerState
 
 __all__ = ["StateRecord"]
@@ -39,6 +39,6 @@ class StateRecord:
     orchestration_state: OrchestrationState | str | None = None
     heat_outputs: tuple[StackOutput, ...] | None = None
     state_monitoring: dict[str, Any] | None = attrs.field(default=None, repr=False)
-    unknown: tuple[UnknownField, ...] = ()
-    unknown_state: tuple[UnknownField, ...] = ()
+    unknown: tuple[UnknownField, ...] = attrs.field(default=(), eq=by_name)
+    unknown_state: tuple[UnknownField, ...] = attrs.field(default=(), eq=by_name)
     texts: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
