@@ -1,0 +1,479 @@
+"""Heat in this process, without OpenStack."""
+
+from __future__ import annotations
+
+import collections
+import copy
+import itertools
+import math
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from gohan_jobs.clock import Clock
+from gohan_jobs.exceptions import OrchestratorError, StackExists, StackNotFound
+from gohan_jobs.orchestrators.base import Diagnosis, Orchestrator, Stack, StackRequest
+from gohan_jobs.orchestrators.simulated.outcomes import Call, Outcome
+from gohan_jobs.orchestrators.simulated.parameters import Parameters
+from gohan_jobs.orchestrators.simulated.rejections import bad_request, invalid, rejected
+from gohan_jobs.orchestrators.simulated.resource_types import DEFAULT_NAMESPACES, find_type
+from gohan_jobs.orchestrators.simulated.resources import check_template
+from gohan_jobs.orchestrators.simulated.scripting import Scripts
+from gohan_jobs.orchestrators.simulated.stack import Blueprint, SimulatedStack
+from gohan_jobs.orchestrators.simulated.template import parse_template
+from gohan_jobs.records import StackOutput, StackStatus
+
+__all__ = ["SimulatedHeat"]
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,254}")
+_MAX_TAG = 80
+_KEPT_DELETED = 10_000
+_TOLD_EVENTS = 10
+
+
+class SimulatedHeat:
+    """Stacks per tenant that live on a clock. Safe to use from several threads.
+
+    Time passes only by the clock: an operation is over once the clock says so, and the next call
+    sees it. With ``operation_seconds=0`` that is the very next one.
+
+    Args:
+        clock: says when operations end.
+        operation_seconds: how long an operation takes whose resources wait for nothing;
+            ``math.inf`` if only :meth:`finish` is to end operations.
+        default_timeout_seconds: an operation's time limit if its stack has none of its own.
+        enforce_timeouts: whether time limits end operations.
+        request_timeout: what :attr:`request_timeout` says, in seconds.
+        namespaces: patterns of resource types accepted without being known.
+        id_source: gives the ids of stacks and resources; they count up if it is None.
+        outcome_of: asked about each call for which nothing was scripted; an answer of None lets
+            the call go as the template says.
+        call_history: how many calls are remembered.
+
+    Attributes:
+        outage: while set, every call raises it and has no effect.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        operation_seconds: float = 0.0,
+        default_timeout_seconds: float = 3600.0,
+        enforce_timeouts: bool = True,
+        request_timeout: float = 30.0,
+        namespaces: Sequence[str] = DEFAULT_NAMESPACES,
+        id_source: Callable[[], str] | None = None,
+        outcome_of: Callable[[Call], Outcome | None] | None = None,
+        call_history: int = 100_000,
+    ) -> None:
+        self.outage: OrchestratorError | None = None
+        self._clock = clock
+        self._operation_seconds = operation_seconds
+        self._default_timeout = default_timeout_seconds
+        self._enforce_timeouts = enforce_timeouts
+        self._request_timeout = request_timeout
+        self._namespaces = tuple(namespaces)
+        self._ids = id_source or _count_ids()
+        self._scripts = Scripts(outcome_of)
+        self._lock = threading.RLock()
+        self._stacks: dict[str, SimulatedStack] = {}
+        self._live: dict[tuple[str, str], str] = {}
+        self._deleted: collections.deque[str] = collections.deque()
+        self._calls: collections.deque[Call] = collections.deque(maxlen=call_history)
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every call so far, oldest first, those that raised included."""
+        with self._lock:
+            return tuple(self._calls)
+
+    @property
+    def changes(self) -> tuple[Call, ...]:
+        """The calls that change stacks: creates, updates and deletes."""
+        return tuple(call for call in self.calls if call.changes)
+
+    def script(
+        self,
+        name: str | None,
+        *outcomes: Outcome,
+        op: str | None = None,
+        tenant: str | None = None,
+    ) -> None:
+        """Say how coming calls go, one outcome a call.
+
+        Args:
+            name: the stack's name; None for any.
+            outcomes: in the order of the calls.
+            op: the method's name; None for any call that changes a stack.
+            tenant: the stack's project; None for any.
+        """
+        with self._lock:
+            for outcome in outcomes:
+                self._scripts.add(name, tenant, op, outcome)
+
+    def script_attributes(
+        self,
+        resource_type: str,
+        values: Mapping[str, Any],
+        *,
+        stack: str | None = None,
+        resource: str | None = None,
+    ) -> None:
+        """Give resources attributes from their next change on.
+
+        Args:
+            resource_type: the type whose resources get them.
+            values: the attributes; they win over the type's own.
+            stack: only in the stack of this name.
+            resource: only the resource of this name.
+        """
+        with self._lock:
+            self._scripts.add_attributes(resource_type, values, stack, resource)
+
+    def finish(
+        self, name: str, outcome: Outcome | None = None, *, tenant: str | None = None
+    ) -> Stack:
+        """End the operation that is under way on a stack, now; it may hang.
+
+        Args:
+            name: the stack's name.
+            outcome: how it ends; None for what was scripted when it began.
+            tenant: its project; None if the name is enough.
+
+        Returns:
+            The stack as it is then.
+
+        Raises:
+            StackNotFound: there is no such stack.
+            ValueError: nothing is under way.
+        """
+        with self._lock:
+            for (project, live), identity in list(self._live.items()):
+                if live == name and tenant in {None, project}:
+                    stack = self._stacks[identity]
+                    stack.finish(self._clock.now(), outcome)
+                    self._bury(stack)
+                    return _view(stack)
+        raise _not_found(name)
+
+    def stacks(self, tenant: str, render: Callable[[SimulatedStack], T]) -> list[T]:
+        """Look at a tenant's live stacks, newest first, without a call being recorded.
+
+        Args:
+            tenant: the project.
+            render: makes what is wanted of a stack; nothing moves meanwhile.
+        """
+        with self._lock:
+            found = [self._advanced(i) for (project, _), i in self._live.items()]
+            return [render(s) for s in reversed(found) if s.alive and s.tenant == tenant]
+
+    def inspect(self, tenant: str, identity: str, render: Callable[[SimulatedStack], T]) -> T:
+        """Look at one stack without a call being recorded.
+
+        Args:
+            tenant: the project.
+            identity: its id, which finds deleted stacks too, or its name.
+            render: makes what is wanted of it; nothing moves meanwhile.
+
+        Raises:
+            StackNotFound: there is no such stack.
+        """
+        with self._lock:
+            stack = self._by_name(tenant, identity) or self._by_id(tenant, identity)
+            if stack is None:
+                raise _not_found(identity)
+            return render(stack)
+
+    @property
+    def request_timeout(self) -> float:
+        """Seconds a call may take; here it takes none."""
+        return self._request_timeout
+
+    def find(self, tenant: str, name: str) -> Stack | None:
+        """The live stack of that name."""
+        call = self._new_call("find", name, tenant)
+
+        def work(_outcome: Outcome) -> Stack | None:
+            stack = self._by_name(tenant, name)
+            return None if stack is None else _view(stack)
+
+        return self._run(call, work)
+
+    def create(self, request: StackRequest) -> Stack:
+        """Start creating a stack.
+
+        Raises:
+            StackExists: the name is taken.
+            StackRejected: the template, a parameter or a tag.
+        """
+        return self._run(
+            self._request_call("create", request), lambda outcome: self._create(request, outcome)
+        )
+
+    def update(self, stack: Stack, request: StackRequest) -> None:
+        """Start updating a stack.
+
+        Raises:
+            StackNotFound: it is gone, or being deleted.
+            StackRejected: the template, a parameter or a tag.
+        """
+        call = self._request_call("update", request, stack.id)
+        self._run(call, lambda outcome: self._update(stack, request, outcome))
+
+    def delete(self, stack: Stack) -> None:
+        """Start deleting a stack, whatever it is doing. One that is gone is no error."""
+        call = self._new_call("delete", stack.name, stack.tenant, stack.id)
+
+        def work(outcome: Outcome) -> None:
+            found = self._by_id(stack.tenant, stack.id)
+            if found is not None and found.alive:
+                self._begin(found, "DELETE", outcome)
+
+        self._run(call, work)
+
+    def observe(self, stacks: Sequence[Stack]) -> Mapping[str, Stack | None]:
+        """Look at stacks again; None for each that is deleted."""
+        names = " ".join(stack.name for stack in stacks)
+        call = self._new_call("observe", names, stacks[0].tenant if stacks else "")
+
+        def work(_outcome: Outcome) -> dict[str, Stack | None]:
+            found = {stack.id: self._by_id(stack.tenant, stack.id) for stack in stacks}
+            return {i: _view(s) if s is not None and s.alive else None for i, s in found.items()}
+
+        return self._run(call, work)
+
+    def outputs(self, stack: Stack) -> tuple[StackOutput, ...]:
+        """The stack's outputs, in the template's order.
+
+        Raises:
+            StackNotFound: it is gone.
+        """
+        call = self._new_call("outputs", stack.name, stack.tenant, stack.id)
+
+        def work(_outcome: Outcome) -> tuple[StackOutput, ...]:
+            found = self._by_id(stack.tenant, stack.id)
+            if found is None or not found.alive:
+                raise _not_found(stack.name)
+            return found.outputs()
+
+        return self._run(call, work)
+
+    def diagnose(self, stack: Stack) -> Diagnosis:
+        """The failed resources' reasons and the last events; empty if there are none."""
+        call = self._new_call("diagnose", stack.name, stack.tenant, stack.id)
+
+        def work(_outcome: Outcome) -> Diagnosis:
+            found = self._by_id(stack.tenant, stack.id)
+            if found is None or not found.alive:
+                return Diagnosis()
+            reasons = found.failed_resources().items()
+            return Diagnosis(
+                resources=tuple(f"{name}: {reason}" for name, reason in reasons),
+                events=tuple(str(event) for event in reversed(found.events[-_TOLD_EVENTS:])),
+            )
+
+        return self._run(call, work)
+
+    def validate(self, request: StackRequest) -> None:
+        """Ask whether a template would be accepted; starts nothing.
+
+        Raises:
+            StackRejected: it would not.
+        """
+        self._run(
+            self._request_call("validate", request),
+            lambda _outcome: self._blueprint(request, stack_id=""),
+        )
+
+    def close(self) -> None:
+        """Nothing is held; others may go on using it."""
+
+    def _run(self, call: Call, work: Callable[[Outcome], T]) -> T:
+        with self._lock:
+            try:
+                result = self._attempt(call, work)
+            except OrchestratorError as error:
+                self._calls.append(attrs.evolve(call, error=type(error).__name__))
+                raise
+            self._calls.append(call)
+            return result
+
+    def _attempt(self, call: Call, work: Callable[[Outcome], T]) -> T:
+        if self.outage is not None:
+            raise copy.copy(self.outage)
+        outcome = self._scripts.take(call)
+        if outcome.error is None:
+            return work(outcome)
+        if outcome.takes_effect:
+            work(outcome)
+        raise copy.copy(outcome.error)
+
+    def _create(self, request: StackRequest, outcome: Outcome) -> Stack:
+        parse_template(request.template)
+        if self._by_name(request.tenant, request.name) is not None:
+            raise StackExists(f"The Stack ({request.name}) already exists.")
+        if _NAME.fullmatch(request.name) is None:
+            raise invalid(
+                f'Invalid stack name {request.name} must contain only alphanumeric or "_-." '
+                "characters, must start with alpha and must be 255 characters or less."
+            )
+        blueprint = self._blueprint(request, stack_id="")
+        stack = SimulatedStack(
+            id=self._ids(),
+            name=request.name,
+            tenant=request.tenant,
+            blueprint=blueprint,
+            created=self._clock.wall(),
+            ids=self._ids,
+        )
+        stack.blueprint = self._blueprint(request, stack_id=stack.id)
+        self._stacks[stack.id] = stack
+        self._live[request.tenant, request.name] = stack.id
+        _take_settings(stack, request)
+        self._begin(stack, "CREATE", outcome)
+        return _view(stack)
+
+    def _update(self, stack: Stack, request: StackRequest, outcome: Outcome) -> None:
+        found = self._by_id(stack.tenant, stack.id)
+        if found is None or not found.alive:
+            raise _not_found(stack.name)
+        if found.deleting:
+            raise StackNotFound("Updating a stack when it is deleting is not supported.")
+        blueprint = self._blueprint(request, stack_id=found.id)
+        self._check_immutable(found, blueprint)
+        _take_settings(found, request)
+        self._begin(found, "UPDATE", outcome, blueprint)
+
+    def _check_immutable(self, stack: SimulatedStack, blueprint: Blueprint) -> None:
+        before = stack.blueprint
+        changed = [
+            name
+            for name, parameter in blueprint.template.parameters.items()
+            if parameter.immutable
+            and name in before.template.parameters
+            and before.parameters[name] != blueprint.parameters[name]
+        ]
+        if changed:
+            raise rejected(
+                "ImmutableParameterModified",
+                "The following parameters are immutable and may not be updated: "
+                + ", ".join(changed),
+            )
+
+    def _blueprint(self, request: StackRequest, stack_id: str) -> Blueprint:
+        _check_tags(request.tags)
+        template = parse_template(request.template)
+        pseudo = {
+            "OS::stack_id": stack_id,
+            "OS::project_id": request.tenant,
+            "OS::stack_name": request.name,
+        }
+        parameters = Parameters(template.parameters, dict(request.parameters), pseudo)
+        types = {n: find_type(d.type, self._namespaces) for n, d in template.resources.items()}
+        check_template(template, parameters, types)
+        scripted = self._scripts.attributes(template, request.name)
+        return Blueprint(template=template, parameters=parameters, types=types, scripted=scripted)
+
+    def _begin(
+        self,
+        stack: SimulatedStack,
+        action: str,
+        outcome: Outcome,
+        blueprint: Blueprint | None = None,
+    ) -> None:
+        minutes = stack.timeout_mins
+        limit = self._default_timeout if minutes is None else minutes * 60.0
+        stack.begin(
+            action,
+            now=self._clock.now(),
+            wall=self._clock.wall(),
+            usual_seconds=self._operation_seconds,
+            time_limit=limit if self._enforce_timeouts else math.inf,
+            outcome=outcome,
+            blueprint=blueprint,
+        )
+
+    def _by_name(self, tenant: str, name: str) -> SimulatedStack | None:
+        identity = self._live.get((tenant, name))
+        if identity is None:
+            return None
+        stack = self._advanced(identity)
+        return stack if stack.alive else None
+
+    def _by_id(self, tenant: str, identity: str) -> SimulatedStack | None:
+        if identity not in self._stacks or self._stacks[identity].tenant != tenant:
+            return None
+        return self._advanced(identity)
+
+    def _advanced(self, identity: str) -> SimulatedStack:
+        stack = self._stacks[identity]
+        stack.advance(self._clock.now())
+        self._bury(stack)
+        return stack
+
+    def _bury(self, stack: SimulatedStack) -> None:
+        if stack.alive or self._live.get((stack.tenant, stack.name)) != stack.id:
+            return
+        del self._live[stack.tenant, stack.name]
+        self._deleted.append(stack.id)
+        while len(self._deleted) > _KEPT_DELETED:
+            del self._stacks[self._deleted.popleft()]
+
+    def _new_call(self, op: str, stack: str, tenant: str, stack_id: str = "") -> Call:
+        return Call(op=op, stack=stack, tenant=tenant, at=self._clock.wall(), stack_id=stack_id)
+
+    def _request_call(self, op: str, request: StackRequest, stack_id: str = "") -> Call:
+        return attrs.evolve(
+            self._new_call(op, request.name, request.tenant, stack_id),
+            tags=request.tags,
+            parameters=copy.deepcopy(dict(request.parameters)),
+            template=request.template,
+            timeout_mins=request.timeout_mins,
+            disable_rollback=request.disable_rollback,
+        )
+
+
+def _count_ids() -> Callable[[], str]:
+    numbers = itertools.count(1)
+    return lambda: f"00000000-0000-4000-8000-{next(numbers):012x}"
+
+
+def _check_tags(tags: Sequence[str]) -> None:
+    for tag in ",".join(tags).split(","):
+        if len(tag) > _MAX_TAG:
+            raise bad_request(f'Invalid tag, "{tag}" is longer than 80 characters')
+
+
+def _take_settings(stack: SimulatedStack, request: StackRequest) -> None:
+    stack.tags = request.tags
+    stack.disable_rollback = request.disable_rollback
+    if request.timeout_mins is not None:
+        stack.timeout_mins = request.timeout_mins
+
+
+def _view(stack: SimulatedStack) -> Stack:
+    known = stack.status in StackStatus.__members__
+    return Stack(
+        id=stack.id,
+        name=stack.name,
+        tenant=stack.tenant,
+        status=StackStatus(stack.status) if known else stack.status,
+        status_reason=stack.reason,
+        tags=stack.tags,
+    )
+
+
+def _not_found(name: str) -> StackNotFound:
+    return StackNotFound(f"The Stack ({name}) could not be found.")
+
+
+if TYPE_CHECKING:
+    from gohan_jobs.clock import SystemClock
+
+    _check: Orchestrator = SimulatedHeat(SystemClock())
