@@ -22,7 +22,6 @@ from gohan_jobs.keys import ResourcePath
 from gohan_jobs.mapping import (
     Choice,
     Concatenate,
-    Condition,
     Constant,
     Field,
     ForEach,

@@ -7,7 +7,7 @@ of the functions here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import attrs
 
@@ -179,8 +179,8 @@ class _Evaluation:
         self._scope = scope
         self._lenient = lenient
 
-    def _fail(self, reason: str, where: str = "") -> NoReturn:
-        raise MappingEvaluationError(str(self._scope.resource), self._at(where), reason)
+    def _failed(self, reason: str, where: str = "") -> MappingEvaluationError:
+        return MappingEvaluationError(str(self._scope.resource), self._at(where), reason)
 
     def _at(self, where: str) -> str:
         return ", ".join(filter(None, (self._scope.where, where)))
@@ -189,26 +189,27 @@ class _Evaluation:
         """What a mapping yields at a place."""
         match tree:
             case Constant():
-                return _value(tree.value)
+                found = _value(tree.value)
             case Version():
-                return _value(self._scope.version)
+                found = _value(self._scope.version)
             case Field():
-                return self._field(tree, place)
+                found = self._field(tree, place)
             case Nested():
-                return self._nested(tree, place)
+                found = self._nested(tree, place)
             case RemoteField() | Output():
-                return self._remote(tree, place)
+                found = self._remote(tree, place)
             case Concatenate():
-                return self._concatenation(tree, place)
+                found = self._concatenation(tree, place)
             case Choice():
-                return self._choice(tree, place)
-            case ForEach():
-                return self._for_each(tree, place)
+                found = self._choice(tree, place)
+            case _:
+                found = self._for_each(tree, place)
+        return found
 
     def _read(self, body: Any, field: str) -> Any:
         """A field, null if it is absent."""
         if not isinstance(body, Mapping):
-            self._fail(f"field {field!r} of {_kind(body)}: expected an object")
+            raise self._failed(f"field {field!r} of {_kind(body)}: expected an object")
         return body.get(field)
 
     def _relations(self, kind: str | None) -> Mapping[str, str]:
@@ -232,7 +233,9 @@ class _Evaluation:
             return _value("".join(p.value for p in parts if isinstance(p.value, str)), resources)
         for number, part in enumerate(parts, 1):
             if not isinstance(part.value, str):
-                self._fail(f"part {number} of a concatenation is {_kind(part.value)}, not a string")
+                raise self._failed(
+                    f"part {number} of a concatenation is {_kind(part.value)}, not a string"
+                )
         return _value("".join(part.value for part in parts), resources)
 
     def _choice(self, tree: Choice, place: _Place) -> Evaluated:
@@ -245,16 +248,16 @@ class _Evaluation:
         if left is None:
             return False
         if not isinstance(left, str):
-            self._fail(f"the subject of a regexp is {_kind(left)}, not a string")
+            raise self._failed(f"the subject of a regexp is {_kind(left)}, not a string")
         try:
             return Pattern.compiled(right).matches(left)
         except PatternRefused as error:
-            self._fail(f"regexp: {error}")
+            raise self._failed(f"regexp: {error}") from None
 
     def _for_each(self, tree: ForEach, place: _Place) -> Evaluated:
         source = self.of(tree.source, place)
         if source.value and not isinstance(source.value, list):
-            self._fail(f"for_field is {_kind(source.value)}, not a list")
+            raise self._failed(f"for_field is {_kind(source.value)}, not a list")
         found = [self.of(tree.each, _Place(item, None)) for item in source.value or ()]
         resources = source.resources + tuple(ref for item in found for ref in item.resources)
         if _yields_outputs(tree.each):
@@ -280,40 +283,45 @@ class _Evaluation:
         self, tree: RemoteField | Output, place: _Place, visited: list[ResourceRef]
     ) -> _Place:
         """Follow the hops; ``visited`` grows as they are resolved."""
+        origin = place
         for number, hop in enumerate(tree.path, 1):
             where = f"hop {number} {hop}"
-            target = self._target(hop, place, where, visited)
+            field = self._hop_field(hop, origin, visited)
+            target = self._target(field, hop.type, place, where)
             body = self._scope.lookup(target.resource_type, target.resource_id)
             # The resource whose output is wanted need not be there: its stack is asked later.
             needed = isinstance(tree, RemoteField) or number < len(tree.path) or tree.ignore_missing
             if body is None and needed:
-                self._missing(target.resource_type, target.resource_id, where)
+                raise self._missing(target.resource_type, target.resource_id, where)
             visited.append(target)
             place = _Place(body, target.resource_type)
         return place
 
-    def _missing(self, kind: str, identity: str, where: str) -> NoReturn:
+    def _missing(self, kind: str, identity: str, where: str) -> UnresolvedReference:
         found = f"{kind}:{identity} is not there" if identity else f"no id of a {kind} is given"
-        raise UnresolvedReference(str(self._scope.resource), self._at(where), found, kind, identity)
+        return UnresolvedReference(
+            str(self._scope.resource), self._at(where), found, kind, identity
+        )
 
-    def _target(
-        self, hop: Hop, place: _Place, where: str, visited: list[ResourceRef]
-    ) -> ResourceRef:
-        """The resource that a hop leads to."""
-        field = hop.field
-        if isinstance(field, Concatenate):
-            name = self.of(field, _own(self._scope))
-            visited.extend(name.resources)
-            field = str(name.value)
-        kind = hop.type or self._relations(place.type).get(field)
+    def _hop_field(self, hop: Hop, origin: _Place, visited: list[ResourceRef]) -> str:
+        """The field that a hop follows; a concatenation is computed where the path begins."""
+        if not isinstance(hop.field, Concatenate):
+            return hop.field
+        name = self.of(hop.field, origin)
+        visited.extend(name.resources)
+        return str(name.value)
+
+    def _target(self, field: str, kind: str | None, place: _Place, where: str) -> ResourceRef:
+        """The resource that a hop leads to; without a type given, the field's relation tells."""
+        kind = kind or self._relations(place.type).get(field)
         if kind is None:
             owner = place.type or "a list's item"
-            self._fail(f"{field!r} is not a relation field of {owner}", where)
+            raise self._failed(f"{field!r} is not a relation field of {owner}", where)
         identity = place.body if field == "" else self._read(place.body, field)
         if identity is None or identity == "":
-            self._missing(kind, "", where)
+            raise self._missing(kind, "", where)
         if not isinstance(identity, str):
-            self._fail(f"the id of a {kind} is {_kind(identity)}, not a string", where)
+            raise self._failed(f"the id of a {kind} is {_kind(identity)}, not a string", where)
         return ResourceRef(kind, identity)
 
 

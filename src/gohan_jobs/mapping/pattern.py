@@ -1,12 +1,12 @@
-"""The ``regexp`` of the mapping language: a part of Python's syntax, matched in linear time.
+r"""The ``regexp`` of the mapping language: a part of Python's syntax, matched in linear time.
 
 Python's own engine backtracks, so that a short pattern can hold a thread for hours, and a
 heat_template is data. Here a pattern becomes a set of states that are followed side by side: time
 grows with (length of the pattern) x (length of the subject) and with nothing else (``rules`` 28).
 
-Supported: characters, ``.``, classes such as ``[a-z_]``, the escapes ``\\d \\w \\s \\D \\W \\S`` and
-escaped punctuation, ``^``, ``$``, groups, ``|``, and ``*``, ``+``, ``?`` after any of them. They
-mean what they mean in :mod:`re`. Anything else is refused by name.
+Supported: characters, ``.``, classes such as ``[a-z_]``, the escapes ``\d \w \s \D \W \S``
+and escaped punctuation, ``^``, ``$``, groups, ``|``, and ``*``, ``+``, ``?`` after any of them.
+They mean what they mean in :mod:`re`. Anything else is refused by name.
 """
 
 from __future__ import annotations
