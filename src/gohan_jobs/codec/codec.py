@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 from cattrs import Converter
 
 from gohan_jobs.codec.converter import cached_converter
+from gohan_jobs.codec.fields import Unexpected
 from gohan_jobs.codec.problems import problems_of
 from gohan_jobs.codec.spelling import Spelling, document_text, gohan_text, plain_text, worker_text
-from gohan_jobs.codec.strict_json import loads_json
+from gohan_jobs.codec.strict_json import MAX_LEVELS, deeper_than, loads_json
 from gohan_jobs.exceptions import InvalidKey, InvalidRecord, Problem
 from gohan_jobs.keys import Keys, RecordKind
 from gohan_jobs.records import (
@@ -36,6 +37,7 @@ _CLASSES: dict[RecordKind, type[Any]] = {
     RecordKind.STATE: StateRecord,
     RecordKind.MONITORING: MonitoringRecord,
 }
+_RECORDS = tuple(_CLASSES.values())
 
 
 class Codec:
@@ -74,10 +76,10 @@ class Codec:
             InvalidKey: if no record belongs at the key.
             InvalidRecord: with everything that is wrong with the text. It holds no value of it.
         """
-        parsed = self._keys.parse(key)
-        record: Record = self._structure(key, text, _CLASSES[parsed.kind])
-        if isinstance(record, Job):
-            _check_id(key, record, self._keys)
+        kind = self._keys.kind(key)
+        if kind is RecordKind.JOB:
+            return self._job(key, text)
+        record: Record = self._structure(key, text, _CLASSES[kind])
         return record
 
     def dumps(self, record: Record, spelling: Spelling | str = Spelling.DOCUMENT) -> str:
@@ -89,17 +91,21 @@ class Codec:
 
         Raises:
             ValueError: if there is no such spelling.
-            InvalidRecord: if something in the record can't be written as JSON; its key is then the
-                record's class.
+            TypeError: if it is no record.
+            InvalidRecord: if something in the record can't be written as JSON that can be read
+                back; its key is then the record's class.
         """
-        chosen = Spelling(spelling)
+        if not isinstance(record, _RECORDS):
+            raise TypeError(f"{type(record).__name__} is not a record")
+        chosen = spelling if type(spelling) is Spelling else Spelling(spelling)
         try:
-            return _write(record, self._converter.unstructure(record), chosen)
+            text = _write(record, self._converter.unstructure(record), chosen)
+            if not deeper_than(MAX_LEVELS, text):
+                return text
+            reason = f"more than {MAX_LEVELS} levels"
         except (ValueError, TypeError, RecursionError) as error:
-            reason = type(error).__name__
-        raise InvalidRecord(
-            type(record).__name__, (Problem("$", f"can't be written as JSON: {reason}"),)
-        )
+            reason = str(error) if isinstance(error, Unexpected) else type(error).__name__
+        raise InvalidRecord(type(record).__name__, (Problem("$", f"can't be written: {reason}"),))
 
     def config(self, key: str, text: str | bytes) -> ConfigRecord:
         """As :meth:`loads`, of a config's key."""
@@ -111,9 +117,8 @@ class Codec:
 
     def job(self, key: str, text: str | bytes) -> Job:
         """As :meth:`loads`, of a job's key."""
-        job = self._read(key, text, RecordKind.JOB, Job)
-        _check_id(key, job, self._keys)
-        return job
+        self._expect(key, RecordKind.JOB)
+        return self._job(key, text)
 
     def heat_stack(self, key: str, text: str | bytes) -> HeatStack:
         """As :meth:`loads`, of a heat stack's key."""
@@ -132,10 +137,25 @@ class Codec:
         return self._read(key, text, RecordKind.MONITORING, MonitoringRecord)
 
     def _read(self, key: str, text: str | bytes, kind: RecordKind, record: type[R]) -> R:
-        found = self._keys.parse(key).kind
+        self._expect(key, kind)
+        return self._structure(key, text, record)
+
+    def _expect(self, key: str, kind: RecordKind) -> None:
+        found = self._keys.kind(key)
         if found is not kind:
             raise InvalidKey(key, f"the key of a {found.value}, expected that of a {kind.value}")
-        return self._structure(key, text, record)
+
+    def _job(self, key: str, text: str | bytes) -> Job:
+        try:
+            job = self._structure(key, text, Job)
+        except InvalidRecord:
+            self._keys.parse(key)
+            raise
+        # The id has been parsed with the document: an equal key needs no second look.
+        if self._keys.job(job.id) != key:
+            self._keys.parse(key)
+            raise InvalidRecord(key, (Problem("$[1].id", "not the id in the key"),))
+        return job
 
     def _structure(self, key: str, text: str | bytes, record: type[R]) -> R:
         value = loads_json(key, text)
@@ -157,11 +177,6 @@ class Codec:
         return (Problem("$", "too many levels for what is left of the stack"),)
 
 
-def _check_id(key: str, job: Job, keys: Keys) -> None:
-    if keys.job(job.id) != key:
-        raise InvalidRecord(key, (Problem("$[1].id", "not the id in the key"),))
-
-
 def _write(record: Record, value: Any, spelling: Spelling) -> str:
     if spelling is Spelling.DOCUMENT:
         return document_text(value)
@@ -169,7 +184,7 @@ def _write(record: Record, value: Any, spelling: Spelling) -> str:
         # A worker kept a job's keys in the documented order and sorted all others.
         return plain_text(value) if isinstance(record, Job) else worker_text(value)
     if isinstance(record, ConfigRecord):
-        value["body"] = gohan_text(value["body"])
+        value = {**value, "body": gohan_text(value["body"])}
     return gohan_text(value)
 
 
@@ -199,7 +214,8 @@ def dumps(record: Record, spelling: Spelling | str = Spelling.DOCUMENT) -> str:
 
     Raises:
         ValueError: if there is no such spelling.
-        InvalidRecord: if something in the record can't be written as JSON; its key is then the
-            record's class.
+        TypeError: if it is no record.
+        InvalidRecord: if something in the record can't be written as JSON that can be read back;
+            its key is then the record's class.
     """
     return _DEFAULT.dumps(record, spelling)

@@ -125,6 +125,8 @@ def each(item: Hook[T], *, detailed: bool) -> Hook[tuple[T, ...]]:
     def structure(value: Any, _type: Any) -> tuple[T, ...]:
         if type(value) is not list:
             raise Unexpected.kind("a list", value)
+        if not value:
+            return ()
         if detailed:
             return _each(item, value)
         return tuple([item(one, None) for one in value])

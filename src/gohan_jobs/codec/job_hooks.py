@@ -22,6 +22,7 @@ from gohan_jobs.codec.fields import (
     wrong_items,
 )
 from gohan_jobs.codec.shapes import in_order, placed, reader, shape
+from gohan_jobs.keys import JobId
 from gohan_jobs.records import Action, Job, OnFailure, Param, ParamType, ResourceRef
 
 __all__ = ["job_reader", "param_reader", "ref_reader", "write_job", "write_param", "write_ref"]
@@ -80,11 +81,25 @@ def param_reader(_type: Any, converter: Converter) -> Hook[Param]:
             return list_param(value, kind)
         return value_param(value, kind)
 
-    value_param = reader(PARAM, Param, converter, value=opaque, **fields)
-    output_param = reader(PARAM, Param, converter, value=_output_key(converter), **fields)
     inner = each(structure, detailed=converter.detailed_validation)
-    list_param = reader(PARAM, Param, converter, value=inner, **fields)
+    value_param = _param_of(opaque, fields, converter)
+    output_param = _param_of(_output_key(converter), fields, converter)
+    list_param = _param_of(inner, fields, converter)
     return structure
+
+
+def _param_of(value: Hook[Any], fields: dict[str, Hook[Any]], converter: Converter) -> Hook[Param]:
+    kind_of, resources = fields["type"], fields["resources"]
+
+    def usual(found: Any, kind: Any) -> Param:
+        return Param(
+            param=text(found["param"], kind),
+            type=kind_of(found["type"], kind),
+            value=found["value"] if value is opaque else value(found["value"], kind),
+            resources=resources(found["resources"], kind),
+        )
+
+    return reader(PARAM, Param, converter, usual, value=value, **fields)
 
 
 def _output_key(converter: Converter) -> Hook[dict[str, Any]]:
@@ -102,23 +117,12 @@ def _output_key(converter: Converter) -> Hook[dict[str, Any]]:
 def job_reader(_type: Any, converter: Converter) -> Hook[Job]:
     """The structure hook of :class:`Job`."""
     detailed = converter.detailed_validation
-    document = reader(
-        JOB,
-        Job,
+    document = _job_object(
         converter,
-        is_first=boolean,
-        resource_id=text,
-        handler=text,
-        job_name=text,
         dependency=each(job_id, detailed=detailed),
-        version=integer,
         params=each(converter.get_structure_hook(Param), detailed=detailed),
-        resource_type=text,
         action=member(Action),
-        is_last=boolean,
         on_failure=member(OnFailure),
-        id=job_id,
-        resource_input=object_,
     )
 
     def structure(value: Any, kind: Any) -> Job:
@@ -133,6 +137,52 @@ def job_reader(_type: Any, converter: Converter) -> Hook[Job]:
         return made if integer(number, int) == 0 else attrs.evolve(made, number=number)
 
     return structure
+
+
+def _job_object(
+    converter: Converter,
+    *,
+    dependency: Hook[tuple[JobId, ...]],
+    params: Hook[tuple[Param, ...]],
+    action: Hook[Action | str],
+    on_failure: Hook[OnFailure | str],
+) -> Hook[Job]:
+    def usual(found: Any, kind: Any) -> Job:
+        return Job(
+            is_first=boolean(found["is_first"], kind),
+            resource_id=text(found["resource_id"], kind),
+            handler=text(found["handler"], kind),
+            job_name=text(found["job_name"], kind),
+            dependency=dependency(found["dependency"], kind),
+            version=integer(found["version"], kind),
+            params=params(found["params"], kind),
+            resource_type=text(found["resource_type"], kind),
+            action=action(found["action"], kind),
+            is_last=boolean(found["is_last"], kind),
+            on_failure=on_failure(found["on_failure"], kind),
+            id=job_id(found["id"], kind),
+            resource_input=object_(found["resource_input"], kind),
+        )
+
+    return reader(
+        JOB,
+        Job,
+        converter,
+        usual,
+        is_first=boolean,
+        resource_id=text,
+        handler=text,
+        job_name=text,
+        dependency=dependency,
+        version=integer,
+        params=params,
+        resource_type=text,
+        action=action,
+        is_last=boolean,
+        on_failure=on_failure,
+        id=job_id,
+        resource_input=object_,
+    )
 
 
 def _check_wrapper(value: list[Any], document: Hook[Job]) -> None:
@@ -167,9 +217,9 @@ def write_ref(ref: ResourceRef) -> dict[str, Any]:
 def write_param(param: Param) -> dict[str, Any]:
     """The unstructure hook of :class:`Param`."""
     known = {
-        "resources": [write_ref(ref) for ref in param.resources],
+        "resources": [write_ref(ref) for ref in param.resources] if param.resources else [],
         "type": param.type,
-        "value": _value(param),
+        "value": param.value if param.type == "value" else _value(param),
         "param": param.param,
     }
     return placed(known, param.unknown) if param.unknown else known

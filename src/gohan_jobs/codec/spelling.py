@@ -9,7 +9,14 @@ from collections.abc import Callable
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-__all__ = ["Spelling", "dumps_json", "gohan_text", "worker_text"]
+__all__ = [
+    "Spelling",
+    "document_text",
+    "dumps_json",
+    "gohan_text",
+    "plain_text",
+    "worker_text",
+]
 
 
 class Spelling(enum.StrEnum):
@@ -43,32 +50,34 @@ def document_text(value: Any) -> str:
 
 
 # Before Python 3.14 the standard library's C encoder does not indent, and its Python one yields
-# every token through a generator a level.
+# every token through a generator a level. One frame a level: 200 of them must fit on any stack.
 def _indented(value: Any, newline: str) -> str:
     if isinstance(value, str):
         return encode_basestring_ascii(value)
+    if not isinstance(value, dict | list | tuple):
+        return _scalar(value)
+    brackets = "{}" if isinstance(value, dict) else "[]"
+    if not value:
+        return brackets
+    inner = newline + "    "
+    items = []
     if isinstance(value, dict):
-        return _indented_object(value, newline) if value else "{}"
-    if isinstance(value, list | tuple):
-        return _indented_list(value, newline) if value else "[]"
-    return _scalar(value)
+        for name, item in value.items():
+            items.append(f"{encode_basestring_ascii(name)}: {_indented(item, inner)}")
+    else:
+        for item in value:
+            items.append(_indented(item, inner))  # noqa: PERF401 - likewise
+    return brackets[0] + inner + f", {inner}".join(items) + newline + brackets[1]
 
 
-def _indented_object(value: dict[str, Any], newline: str) -> str:
-    inner = newline + "    "
-    items = [
-        f"{encode_basestring_ascii(name)}: {_indented(item, inner)}" for name, item in value.items()
-    ]
-    return "{" + inner + f", {inner}".join(items) + newline + "}"
+def _scalar(value: Any) -> str:
+    if value is True:
+        return "true"
+    if type(value) is int:
+        return repr(value)
+    return plain_text(value)
 
 
-def _indented_list(value: list[Any] | tuple[Any, ...], newline: str) -> str:
-    inner = newline + "    "
-    items = [_indented(item, inner) for item in value]
-    return "[" + inner + f", {inner}".join(items) + newline + "]"
-
-
-_scalar = json.JSONEncoder(allow_nan=False).encode
 plain_text = json.JSONEncoder(allow_nan=False).encode
 """``json.dumps(value)``: keys as they come, which is how a worker spelled a job."""
 worker_text = json.JSONEncoder(allow_nan=False, sort_keys=True).encode

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from gohan_jobs.exceptions import InvalidRecord, Problem
 
-__all__ = ["MAX_DIGITS", "MAX_LEVELS", "Refused", "loads_json", "parse", "step"]
+__all__ = ["MAX_DIGITS", "MAX_LEVELS", "Refused", "deeper_than", "loads_json", "parse", "step"]
 
 MAX_LEVELS = 200
 """Levels of lists and objects that a text may nest."""
@@ -67,7 +67,7 @@ def parse(text: str | bytes, *, levels: int = MAX_LEVELS) -> Any:
         Refused: if it is not strict JSON.
     """
     decoded = _decode(text)
-    if _deeper_than(levels, decoded):
+    if deeper_than(levels, decoded):
         _refuse(f"more than {levels} levels")
     try:
         return _DECODER.decode(decoded)
@@ -111,7 +111,8 @@ def _decode(text: str | bytes) -> str:
     return decoded
 
 
-def _deeper_than(levels: int, text: str) -> bool:
+def deeper_than(levels: int, text: str) -> bool:
+    """Whether a JSON text nests more lists and objects than that; linear for any text."""
     if text.count("[") + text.count("{") <= levels:
         return False
     depth = 0
