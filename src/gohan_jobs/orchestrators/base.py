@@ -114,7 +114,8 @@ class Orchestrator(Protocol):
         """Start updating a stack; allowed in any status but ``DELETE_*``.
 
         Raises:
-            StackNotFound: it is gone, or being deleted.
+            StackNotFound: it is gone, or being deleted, or its deletion failed: Heat then takes
+                nothing but another delete.
             StackRejected: the template or a parameter.
         """
         ...
@@ -127,7 +128,8 @@ class Orchestrator(Protocol):
         """Look at stacks again.
 
         Returns:
-            For each ``Stack.id`` given, the stack as it is now; None once it is deleted.
+            For each ``Stack.id`` given, the stack as it is now; None once it is deleted. While it
+            is in progress, its tags may be those of the stack given: read them once it settled.
         """
         ...
 
