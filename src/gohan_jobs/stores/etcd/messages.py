@@ -1,0 +1,245 @@
+"""etcd3's messages on today's protobuf, and how this library's words become them.
+
+The generated code of etcd3 0.12.0 does not load on protobuf 4 and later. What it holds, the
+serialized descriptors, is all that is needed: they are read from the installed files without
+running them, and built in a pool of their own, so that other users of etcd's or of any other
+messages in the same process are not disturbed, in whichever order they come.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+import threading
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+from gohan_jobs.exceptions import StoreRefused
+from gohan_jobs.stores.base import (
+    Compare,
+    Comparison,
+    Delete,
+    Entry,
+    Event,
+    EventKind,
+    Get,
+    Operation,
+    Put,
+    Result,
+    Target,
+    Transaction,
+    TransactionResult,
+)
+
+__all__ = [
+    "PING",
+    "entry_of",
+    "event_of",
+    "from_bytes",
+    "key_range",
+    "load",
+    "result_of",
+    "to_bytes",
+    "transaction_request",
+]
+
+PING = b"\x1a\x00"
+"""A WatchRequest that asks for the progress; etcd3's descriptors do not have that field yet."""
+
+_PACKAGE = "etcd3.etcdrpc"
+_FILES = ("kv", "auth", "rpc")
+_lock = threading.Lock()
+_prepared: set[str] = set()
+
+
+def load() -> Any:
+    """The module ``etcd3.etcdrpc``: messages, enums and stubs.
+
+    Called when a store is made, never on import (``rules`` 30). Warns if somebody else has loaded
+    ``etcd3`` before, in his own way; that one is then used.
+
+    Raises:
+        StoreRefused: the installed etcd3 is not as expected.
+    """
+    with _lock:
+        if "etcd3" in sys.modules:
+            if not _prepared:
+                warnings.warn(
+                    "etcd3 was loaded before gohan-jobs prepared its messages; using it as it is",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+        elif not _prepared:
+            _prepare()
+        return importlib.import_module(_PACKAGE)
+
+
+def _prepare() -> None:
+    from google.protobuf import descriptor_pool  # noqa: PLC0415 - a store is being made
+
+    spec = importlib.util.find_spec("etcd3")
+    if spec is None or spec.origin is None:
+        raise StoreRefused("etcd3 is not installed")
+    pool = descriptor_pool.DescriptorPool()
+    for name in _FILES:
+        source = Path(spec.origin).parent / "etcdrpc" / f"{name}_pb2.py"
+        pool.AddSerializedFile(_serialized(source))
+        module = _module(f"{_PACKAGE}.{name}_pb2", pool.FindFileByName(f"{name}.proto"))
+        sys.modules[module.__name__] = module
+        _prepared.add(module.__name__)
+
+
+def _serialized(source: Path) -> bytes:
+    """The descriptor that a generated file was made from, read without running it."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "serialized_pb":
+            literal = node.value.args[0] if isinstance(node.value, ast.Call) else node.value
+            found = ast.literal_eval(literal)
+            return found if isinstance(found, bytes) else str(found).encode("latin-1")
+    raise StoreRefused(f"{source}: no descriptor found: is this etcd3 0.12.0?")
+
+
+def _module(name: str, file: Any) -> types.ModuleType:
+    from google.protobuf.internal import enum_type_wrapper  # noqa: PLC0415 - a store is being made
+
+    module = types.ModuleType(name)
+    vars(module)["DESCRIPTOR"] = file
+    for message, descriptor in file.message_types_by_name.items():
+        vars(module)[message] = _message_class(descriptor)
+    for enum, descriptor in file.enum_types_by_name.items():
+        wrapper = enum_type_wrapper.EnumTypeWrapper(descriptor)
+        vars(module)[enum] = wrapper
+        vars(module).update(wrapper.items())
+    return module
+
+
+def _message_class(descriptor: Any) -> Any:
+    from google.protobuf import message_factory  # noqa: PLC0415 - a store is being made
+
+    factory: Any = message_factory
+    if hasattr(factory, "GetMessageClass"):
+        return factory.GetMessageClass(descriptor)
+    # protobuf before 4.22
+    return factory.MessageFactory(descriptor.file.pool).GetPrototype(descriptor)
+
+
+def to_bytes(key: str) -> bytes:
+    """A key as etcd stores it."""
+    return key.encode("utf-8", "surrogateescape")
+
+
+def from_bytes(key: bytes) -> str:
+    """A key of etcd's as text; bytes that are none, written by others, survive the way back."""
+    return key.decode("utf-8", "surrogateescape")
+
+
+def key_range(prefix: str) -> tuple[bytes, bytes]:
+    """The first key under a prefix, and the first after it; NUL for "to the end", as in etcd."""
+    begin = to_bytes(prefix)
+    kept = begin.rstrip(b"\xff")
+    end = kept[:-1] + bytes((kept[-1] + 1,)) if kept else b"\0"
+    return begin or b"\0", end
+
+
+def entry_of(pair: Any) -> Entry:
+    """The entry that a KeyValue is."""
+    return Entry(
+        key=from_bytes(pair.key),
+        value=pair.value,
+        create_revision=pair.create_revision,
+        mod_revision=pair.mod_revision,
+        version=pair.version,
+        lease=pair.lease,
+    )
+
+
+def event_of(event: Any) -> Event:
+    """The event that an Event is."""
+    put = event.type == 0
+    return Event(
+        kind=EventKind.PUT if put else EventKind.DELETE,
+        key=from_bytes(event.kv.key),
+        revision=event.kv.mod_revision,
+        entry=entry_of(event.kv) if put else None,
+        previous=entry_of(event.prev_kv) if event.HasField("prev_kv") else None,
+    )
+
+
+def transaction_request(rpc: Any, transaction: Transaction) -> Any:
+    """The TxnRequest that a transaction is."""
+    request = rpc.TxnRequest(
+        compare=[_compare(rpc, compare) for compare in transaction.compares],
+        success=[_operation(rpc, step) for step in transaction.success],
+        failure=[_operation(rpc, step) for step in transaction.failure],
+    )
+    if not (transaction.success or transaction.failure):
+        _linearize(rpc, request)
+    return request
+
+
+def _linearize(rpc: Any, request: Any) -> None:
+    """See that comparisons alone are made on the newest state.
+
+    Without any operation etcd compares what the member at hand happens to know. A read of what is
+    compared, needing no other permission, makes it ask the leader.
+    """
+    if request.compare:
+        reading = rpc.RequestOp(
+            request_range=rpc.RangeRequest(key=request.compare[0].key, count_only=True)
+        )
+    else:
+        reading = rpc.RequestOp(request_txn=rpc.TxnRequest())
+    request.success.append(reading)
+    request.failure.append(reading)
+
+
+def _compare(rpc: Any, compare: Compare) -> Any:
+    result = {
+        Comparison.EQUAL: rpc.Compare.EQUAL,
+        Comparison.NOT_EQUAL: rpc.Compare.NOT_EQUAL,
+        Comparison.GREATER: rpc.Compare.GREATER,
+        Comparison.LESS: rpc.Compare.LESS,
+    }[compare.comparison]
+    target = {
+        Target.CREATE_REVISION: rpc.Compare.CREATE,
+        Target.MOD_REVISION: rpc.Compare.MOD,
+        Target.VERSION: rpc.Compare.VERSION,
+        Target.VALUE: rpc.Compare.VALUE,
+    }[compare.target]
+    key = to_bytes(compare.key)
+    operand = {compare.target.value: compare.operand}
+    return rpc.Compare(key=key, result=result, target=target, **operand)
+
+
+def _operation(rpc: Any, step: Operation) -> Any:
+    if isinstance(step, Put):
+        put = rpc.PutRequest(key=to_bytes(step.key), value=step.value, lease=step.lease)
+        return rpc.RequestOp(request_put=put)
+    if isinstance(step, Delete):
+        return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=to_bytes(step.key)))
+    if isinstance(step, Get):
+        return rpc.RequestOp(request_range=rpc.RangeRequest(key=to_bytes(step.key)))
+    return rpc.RequestOp(request_txn=transaction_request(rpc, step))
+
+
+def result_of(transaction: Transaction, response: Any, revision: int) -> TransactionResult:
+    """What a TxnResponse tells, at the revision of the outermost one."""
+    branch = transaction.success if response.succeeded else transaction.failure
+    # Not strict: what was added to linearize has an answer of its own.
+    results = tuple(
+        _result(step, answer, revision)
+        for step, answer in zip(branch, response.responses, strict=False)
+    )
+    return TransactionResult(response.succeeded, revision, results)
+
+
+def _result(step: Operation, answer: Any, revision: int) -> Result:
+    if isinstance(step, Transaction):
+        return result_of(step, answer.response_txn, revision)
+    if isinstance(step, Get):
+        return entry_of(answer.response_range.kvs[0]) if answer.response_range.kvs else None
+    return answer.response_delete_range.deleted if isinstance(step, Delete) else None
