@@ -11,9 +11,12 @@ import attrs
 
 from gohan_jobs.orchestrators.simulated.rejections import rejected
 
-__all__ = ["Constraint", "parse_constraint", "to_number"]
+__all__ = ["Constraint", "parse_constraint", "to_boolean", "to_number"]
 
 Number: TypeAlias = int | float
+
+_TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
+_FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
 
 
 def to_number(value: Any) -> Number:
@@ -31,6 +34,19 @@ def to_number(value: Any) -> Number:
         return float(value)
 
 
+def to_boolean(value: Any) -> bool:
+    """A boolean, or what Heat takes for one.
+
+    Raises:
+        ValueError: anything else.
+    """
+    word = str(value).strip().lower()
+    if word not in _TRUE | _FALSE:
+        choices = ", ".join(f"'{choice}'" for choice in sorted(_TRUE | _FALSE))
+        raise ValueError(f"Unrecognized value '{value}', acceptable values are: {choices}")
+    return word in _TRUE
+
+
 @attrs.frozen(kw_only=True)
 class Constraint:
     """One constraint.
@@ -40,14 +56,12 @@ class Constraint:
         types: the parameter types it can be put on.
         holds: whether a value meets it.
         complaint: what to say of a value that does not.
-        custom: whether Heat would ask another service; then it is not checked on defaults.
     """
 
     name: str
     types: frozenset[str]
     holds: Callable[[Any], bool]
     complaint: Callable[[Any], str]
-    custom: bool = False
 
 
 _NUMBERS = frozenset({"number"})
@@ -161,7 +175,6 @@ def _custom(_definition: Any, _type: str) -> Constraint:
         types=_ALL,
         holds=lambda _: True,
         complaint=str,
-        custom=True,
     )
 
 
@@ -172,7 +185,7 @@ def _unchanged(value: Any) -> Any:
 _SAME_TYPE: Mapping[str, Callable[[Any], Any]] = {
     "string": str,
     "number": to_number,
-    "boolean": lambda value: str(value).lower(),
+    "boolean": to_boolean,
 }
 
 _PARSERS: Mapping[str, Callable[[Any, str], Constraint]] = {
@@ -185,18 +198,23 @@ _PARSERS: Mapping[str, Callable[[Any, str], Constraint]] = {
 }
 
 
-def parse_constraint(definition: Any, of_type: str) -> Constraint:
+_MODULO_SINCE = "2017-02-24"
+
+
+def parse_constraint(definition: Any, of_type: str, version: str) -> Constraint:
     """One entry of a parameter's ``constraints``.
 
     Args:
         definition: the entry.
         of_type: the parameter's type.
+        version: the template's version, as a date.
 
     Raises:
         StackRejected: ``InvalidSchemaError``.
     """
     entry = _mapping(definition, ("description", *_PARSERS), "parameter constraints")
-    kind = next((kind for kind in _PARSERS if kind in entry), None)
+    kinds = [kind for kind in _PARSERS if kind != "modulo" or version >= _MODULO_SINCE]
+    kind = next((kind for kind in kinds if kind in entry), None)
     if kind is None:
         _refuse("No constraint expressed")
     parsed = _PARSERS[kind](entry[kind], of_type)

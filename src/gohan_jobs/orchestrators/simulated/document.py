@@ -52,4 +52,8 @@ def parse_document(text: str) -> dict[str, Any]:
         raise bad_request(f"{_NOT_VALID}The template is not a JSON object or YAML mapping.")
     if not any(key in document for key in VERSION_KEYS):
         raise bad_request(f"{_NOT_VALID}Template format version not found.")
-    return document
+    try:
+        # Heat sends templates on as JSON, which makes every key a text.
+        return dict(json.loads(json.dumps(document)))
+    except (TypeError, ValueError) as error:
+        raise bad_request(f"{_NOT_VALID}{error}") from error

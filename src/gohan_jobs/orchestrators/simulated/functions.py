@@ -63,11 +63,13 @@ class Reference(NamedTuple):
         function: ``get_resource`` or ``get_attr``.
         resource: the resource's name.
         attribute: the attribute asked for; None for the id, for all, or for one only known later.
+        path: where it stands, as Heat writes it: ``a.Properties.value[0]``.
     """
 
     function: str
     resource: str
-    attribute: str | None = None
+    attribute: str | None
+    path: str
 
 
 Resolver: TypeAlias = Callable[[str, Any, Scope], Any]
@@ -76,15 +78,17 @@ _JSON_SINCE = "2015-10-15"
 """From this version on, ``str_replace`` and ``list_join`` take lists and mappings too."""
 
 
-def _walk(value: Any, path: Sequence[Any], failures: tuple[type[Exception], ...]) -> Any:
-    for step in path:
-        if isinstance(value, list) and isinstance(step, str):
-            step = int(step)  # noqa: PLW2901 - Heat's paths may spell an index as text
-        try:
+def _walk(value: Any, path: Sequence[Any], missing: Any) -> Any:
+    try:
+        for step in path:
             value = value[step]
-        except failures:
-            return None
+    except (KeyError, IndexError, TypeError):
+        return missing
     return value
+
+
+def _index(step: Any) -> Any:
+    return int(step) if isinstance(step, str) and step.isdecimal() else step
 
 
 def _get_param(name: str, arguments: Any, scope: Scope) -> Any:
@@ -100,11 +104,10 @@ def _get_param(name: str, arguments: Any, scope: Scope) -> Any:
     except KeyError as error:
         reason = f"The Parameter ({parameter}) was not provided."
         raise rejected("UserParameterMissing", reason) from error
-    try:
-        found = _walk(value, path, (KeyError, IndexError, TypeError))
-    except ValueError:
-        return ""
-    return "" if found is None and path else found
+    # Unlike get_attr, it takes a list's index as text too.
+    for step in path:
+        value = _walk(value, [_index(step) if isinstance(value, list) else step], "")
+    return value
 
 
 def _get_resource(_name: str, arguments: Any, scope: Scope) -> Any:
@@ -117,7 +120,7 @@ def _get_attr(_name: str, arguments: Any, scope: Scope) -> Any:
         return scope.attribute(resource, None)
     attribute, *path = rest
     value = scope.attribute(resource, attribute)
-    return _walk(value, path, (KeyError, IndexError, TypeError)) if value is not None else None
+    return _walk(value, path, None)
 
 
 def _as_json(value: Any, refusal: str) -> str:
@@ -161,8 +164,7 @@ def _join_item(item: Any, version: str) -> str:
     if isinstance(item, str):
         return item
     if version >= _JSON_SINCE:
-        kind = type(item).__name__
-        return _as_json(item, f"Items to join must be string, map or list not {kind}")
+        return _as_json(item, f"Items to join must be string, map or list not {item!r:.200}")
     raise TypeError(f"Items to join must be strings not {item!r:.200}")
 
 
@@ -194,7 +196,8 @@ def _map_merge(_name: str, arguments: Any, _scope: Scope) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for item in arguments:
         if item is not None and not isinstance(item, dict):
-            raise TypeError("Incorrect arguments: Items to merge must be maps.")
+            found = f"{item!r:.200} is type {type(item)} instead of a dict"
+            raise TypeError(f"Incorrect arguments: Items to merge must be maps. {found}")
         merged.update(item or {})
     return merged
 
@@ -202,7 +205,7 @@ def _map_merge(_name: str, arguments: Any, _scope: Scope) -> dict[str, Any]:
 def _substitute(value: Any, pairs: Sequence[tuple[str, Any]]) -> Any:
     if isinstance(value, str):
         for key, replacement in pairs:
-            value = value.replace(key, str(replacement))
+            value = value.replace(key, replacement)
         return value
     if isinstance(value, list):
         return [_substitute(item, pairs) for item in value]
@@ -213,8 +216,8 @@ def _substitute(value: Any, pairs: Sequence[tuple[str, Any]]) -> Any:
 
 def _repeat(name: str, arguments: Any, _scope: Scope) -> list[Any]:
     each = arguments["for_each"]
-    if any(items is not None and not isinstance(items, list) for items in each.values()):
-        raise TypeError(f'The values of the "for_each" argument to "{name}" must be lists')
+    if any(items is not None and not isinstance(items, list | dict) for items in each.values()):
+        raise TypeError(f'The values of the "for_each" argument to "{name}" must be lists or maps')
     combinations = itertools.product(*(items or [] for items in each.values()))
     template = arguments["template"]
     return [_substitute(template, list(zip(each, c, strict=True))) for c in combinations]
@@ -239,10 +242,11 @@ def _is_str_replace(name: str, arguments: Any, _version: str) -> str | None:
 
 
 def _is_list_join(name: str, arguments: Any, version: str) -> str | None:
-    most = None if version >= _JSON_SINCE else 2
-    if isinstance(arguments, list) and 2 <= len(arguments) <= (most or len(arguments)):  # noqa: PLR2004
+    many = version >= _JSON_SINCE
+    if isinstance(arguments, list) and (len(arguments) == 2 or (many and len(arguments) > 2)):  # noqa: PLR2004 - a delimiter and a list, or several
         return None
-    return f'Incorrect arguments to "{name}" should be: "{name}" : [ " ", [ "str1", "str2"]]'
+    example = f'"{name}" : [ " ", [ "str1", "str2"]{" ..." if many else ""}]'
+    return f'Incorrect arguments to "{name}" should be: {example}'
 
 
 def _is_str_split(name: str, arguments: Any, _version: str) -> str | None:
@@ -350,17 +354,24 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((str(index), item) for index, item in enumerate(value))
 
 
-def references(value: Any, version: str) -> Iterator[Reference]:
-    """Every resource that a value refers to."""
+def references(value: Any, version: str, path: str = "") -> Iterator[Reference]:
+    """Every resource that a value refers to.
+
+    Args:
+        value: part of a template.
+        version: the template's version, as a date.
+        path: where it stands.
+    """
     call = find_call(value, version)
     if call is not None and call.name == "get_resource":
-        yield Reference(call.name, str(call.arguments))
+        yield Reference(call.name, str(call.arguments), None, path)
     elif call is not None and call.name == "get_attr":
         resource, *rest = call.arguments
         attribute = rest[0] if rest and isinstance(rest[0], str) else None
-        yield Reference(call.name, str(resource), attribute)
-    for _, item in _children(value):
-        yield from references(item, version)
+        yield Reference(call.name, str(resource), attribute, path)
+    for key, item in _children(value):
+        step = f"[{key}]" if isinstance(value, list) else f".{key}"
+        yield from references(item, version, path + step)
 
 
 def resolve(value: Any, scope: Scope) -> Any:

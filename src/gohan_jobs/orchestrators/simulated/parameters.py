@@ -16,17 +16,23 @@ from gohan_jobs.exceptions import StackRejected
 from gohan_jobs.orchestrators.simulated.constraints import (
     Constraint,
     parse_constraint,
+    to_boolean,
     to_number,
 )
-from gohan_jobs.orchestrators.simulated.rejections import invalid, rejected
+from gohan_jobs.orchestrators.simulated.rejections import (
+    NOT_COMPLIED,
+    bad_request,
+    invalid,
+    rejected,
+)
 
 __all__ = ["HIDDEN", "Parameter", "Parameters", "parse_parameter"]
 
 HIDDEN = "******"
 """What Heat shows of a hidden parameter."""
 
-_TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
-_FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
+
+_TAGS_SINCE = "2018-03-02"
 
 _KEYS = frozenset(
     {
@@ -43,19 +49,11 @@ _KEYS = frozenset(
 )
 
 
-def _to_boolean(value: Any) -> bool:
-    word = str(value).strip().lower()
-    if word not in _TRUE | _FALSE:
-        choices = ", ".join(f"'{choice}'" for choice in sorted(_TRUE | _FALSE))
-        raise ValueError(f"Unrecognized value '{value}', acceptable values are: {choices}")
-    return word in _TRUE
-
-
 def _to_list(value: Any) -> list[str]:
     if isinstance(value, list):
         return [str(item) for item in value]
     try:
-        return value.split(",") if value else []
+        return value.split(",") if value != "" else []
     except AttributeError as error:
         raise ValueError(f"Value must be a comma-delimited list string: {error}") from error
 
@@ -74,11 +72,12 @@ _CONVERT: Mapping[str, Callable[[Any], Any]] = {
     "number": to_number,
     "comma_delimited_list": _to_list,
     "json": _to_json,
-    "boolean": _to_boolean,
+    "boolean": to_boolean,
 }
 
 # Constraints look at a list or an object as parsed, and at anything else as it was given.
 _PARSED = frozenset({"comma_delimited_list", "json"})
+_LISTS = frozenset({"comma_delimited_list"})
 
 
 @attrs.frozen(kw_only=True)
@@ -127,11 +126,12 @@ class Parameter:
         """
         try:
             self._check_definition()
-            if given is not None:
-                self._check_value(given, self.constraints)
-            elif self.default is not None:
-                self._check_value(self.default, self.constraints)
+            value = self.default if given is None else given
+            if value is not None:
+                self._check_value(value)
         except StackRejected as error:
+            if error.kind == "HTTPBadRequest":
+                raise
             reason = f"Parameter '{self.name}' is invalid: {error.reason}"
             raise rejected(error.kind, reason) from error
         if given is None and self.default is None:
@@ -143,27 +143,42 @@ class Parameter:
             if self.type not in constraint.types:
                 reason = f"{constraint.name} constraint invalid for {self.type}"
                 raise rejected("InvalidSchemaError", reason)
-        if self.default is None:
+        if self.default is None or not self.constraints:
             return
         try:
-            self._check_value(self.default, tuple(c for c in self.constraints if not c.custom))
-        except StackRejected as error:
-            reason = f"Invalid default {self.default} ({error.reason})"
+            value = self.default
+            self._check_constraints(_to_list(value) if self.type in _LISTS else value)
+        except (StackRejected, ValueError) as error:
+            reason = f"Invalid default {self.default} ({error})"
             raise rejected("InvalidSchemaError", reason) from error
 
-    def _check_value(self, value: Any, constraints: tuple[Constraint, ...]) -> None:
+    def _check_value(self, value: Any) -> None:
         try:
             converted = _CONVERT[self.type](value)
-            judged = converted if self.type in _PARSED else value
-            for constraint in constraints:
-                if not constraint.holds(judged):
-                    raise invalid(constraint.complaint(judged))
         except (TypeError, ValueError) as error:
             raise invalid(str(error)) from error
+        self._check_constraints(converted if self.type in _PARSED else value)
+
+    def _check_constraints(self, value: Any) -> None:
+        for constraint in self.constraints:
+            try:
+                holds = constraint.holds(value)
+            except ValueError as error:
+                raise invalid(str(error)) from error
+            except TypeError as error:
+                # Heat has not thought of it, and its API says nothing better.
+                raise bad_request(NOT_COMPLIED) from error
+            if not holds:
+                raise invalid(constraint.complaint(value))
 
 
-def parse_parameter(name: str, definition: Any) -> Parameter:
+def parse_parameter(name: str, definition: Any, version: str) -> Parameter:
     """One entry of a template's ``parameters``.
+
+    Args:
+        name: its name.
+        definition: the entry.
+        version: the template's version, as a date.
 
     Raises:
         StackRejected: ``InvalidSchemaError``.
@@ -171,7 +186,7 @@ def parse_parameter(name: str, definition: Any) -> Parameter:
     if not isinstance(definition, Mapping):
         raise rejected("InvalidSchemaError", f"Invalid parameter ({name}), expected a mapping")
     for key in definition:
-        if key not in _KEYS:
+        if key not in _KEYS or (key == "tags" and version < _TAGS_SINCE):
             raise rejected("InvalidSchemaError", f"Invalid key '{key}' for parameter ({name})")
     if "type" not in definition:
         reason = f"Missing parameter type for parameter: {name}"
@@ -183,19 +198,21 @@ def parse_parameter(name: str, definition: Any) -> Parameter:
         name=name,
         type=of_type,
         default=definition.get("default"),
-        constraints=_parse_constraints(name, definition.get("constraints"), of_type),
+        constraints=_parse_constraints(name, definition.get("constraints"), of_type, version),
         hidden=bool(definition.get("hidden", False)),
         immutable=bool(definition.get("immutable", False)),
     )
 
 
-def _parse_constraints(name: str, definitions: Any, of_type: str) -> tuple[Constraint, ...]:
+def _parse_constraints(
+    name: str, definitions: Any, of_type: str, version: str
+) -> tuple[Constraint, ...]:
     if definitions is None:
         return ()
     if not isinstance(definitions, list):
         reason = f"Invalid parameter constraints for parameter {name}, expected a list"
         raise rejected("InvalidSchemaError", reason)
-    return tuple(parse_constraint(definition, of_type) for definition in definitions)
+    return tuple(parse_constraint(definition, of_type, version) for definition in definitions)
 
 
 @attrs.frozen

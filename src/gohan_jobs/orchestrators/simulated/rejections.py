@@ -10,7 +10,13 @@ from collections.abc import Sequence
 
 from gohan_jobs.exceptions import StackRejected
 
-__all__ = ["bad_request", "invalid", "rejected"]
+__all__ = ["NOT_COMPLIED", "bad_request", "invalid", "rejected"]
+
+NOT_COMPLIED = (
+    "The server could not comply with the request since it is either malformed or otherwise "
+    "incorrect."
+)
+"""What Heat says when it has nothing better to say."""
 
 
 def rejected(kind: str, reason: str) -> StackRejected:

@@ -36,19 +36,15 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _number(value: Any) -> int | float:
-    try:
-        return to_number(value)
-    except ValueError as error:
-        raise ValueError(f"Value '{value}' is not a number: {error}") from error
-
-
 def _anything(value: Any) -> Any:
     return value
 
 
 def _length(value: Any) -> int:
-    number = int(_number(value))
+    try:
+        number = int(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Value '{value}' is not an integer") from error
     if not 1 <= number <= 512:  # noqa: PLR2004 - Heat's own limits
         raise ValueError(f"{number} is out of range (min: 1, max: 512)")
     return number
@@ -165,10 +161,10 @@ _BUILT_IN: Mapping[str, ResourceType] = {
             "fail": _boolean,
             "client_name": _anything,
             "entity_name": _anything,
-            "wait_secs": _number,
+            "wait_secs": to_number,
             "action_wait_secs": _mapping,
-            "attr_wait_secs": _number,
-            "constraint_prop_secs": _number,
+            "attr_wait_secs": to_number,
+            "constraint_prop_secs": to_number,
         },
         attributes=frozenset({"output", "show"}),
         named=True,

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from gohan_jobs.exceptions import StackRejected
 from gohan_jobs.orchestrators.simulated.functions import references, resolve
 from gohan_jobs.orchestrators.simulated.parameters import Parameters
 from gohan_jobs.orchestrators.simulated.rejections import invalid
@@ -125,7 +126,7 @@ def resolve_properties(definition: ResourceDefinition, scope: StackScope) -> dic
     for name, value in definition.properties.items():
         try:
             properties[name] = resolve(value, scope)
-        except (TypeError, ValueError, AttributeError) as error:
+        except (StackRejected, TypeError, ValueError, AttributeError) as error:
             path = ["resources", definition.name, "properties", name]
             raise invalid(str(error), path=path, error="Property error") from error
     return properties
@@ -151,20 +152,22 @@ def check_template(
     scope = StackScope(template, parameters, {})
     for name, definition in template.resources.items():
         types[name].check(name, resolve_properties(definition, scope))
-        _check_attributes(template, types, definition.properties, ["resources", name])
+        path = f"resources.{name}.properties"
+        _check_attributes(template, types, dict(definition.properties), path)
     for name, output in template.outputs.items():
-        _check_attributes(template, types, output.value, ["outputs", name, "value", "get_attr"])
+        _check_attributes(template, types, output.value, f"outputs.{name}.value")
 
 
 def _check_attributes(
-    template: HotTemplate, types: Mapping[str, ResourceType], value: Any, path: list[str]
+    template: HotTemplate, types: Mapping[str, ResourceType], value: Any, path: str
 ) -> None:
-    for reference in references(value, template.version):
+    for reference in references(value, template.version, path):
         if reference.function != "get_attr" or reference.attribute is None:
             continue
+        where = [reference.path, "get_attr"]
         if reference.resource not in types:
-            raise invalid(no_such_resource(reference.resource).reason, path=path)
+            raise invalid(no_such_resource(reference.resource).reason, path=where)
         known = types[reference.resource].attributes
         if known is not None and reference.attribute not in known:
-            where = f"({reference.resource} {reference.attribute})"
-            raise invalid(f"The Referenced Attribute {where} is incorrect.", path=path)
+            what = f"({reference.resource} {reference.attribute})"
+            raise invalid(f"The Referenced Attribute {what} is incorrect.", path=where)

@@ -12,7 +12,7 @@ from gohan_jobs.exceptions import StackRejected
 from gohan_jobs.orchestrators.simulated.document import parse_document
 from gohan_jobs.orchestrators.simulated.functions import check_functions, references
 from gohan_jobs.orchestrators.simulated.parameters import Parameter, parse_parameter
-from gohan_jobs.orchestrators.simulated.rejections import invalid, rejected
+from gohan_jobs.orchestrators.simulated.rejections import NOT_COMPLIED, invalid, rejected
 
 __all__ = [
     "HotTemplate",
@@ -56,7 +56,6 @@ _RESOURCE_KEYS = frozenset(
         "description",
     }
 )
-_OUTPUT_KEYS = frozenset({"description", "value"})
 # Heat has these from 2016-10-14 on; here they are refused, as nothing would evaluate them.
 _NOT_SIMULATED = frozenset({"conditions", "condition", "external_id"})
 
@@ -70,14 +69,15 @@ class ResourceDefinition:
         type: its type.
         properties: unresolved.
         depends_on: names given as ``depends_on``.
-        requires: all names it depends on, references included, in order.
+        requires: all names it depends on, references included, in order, with the place where
+            it says so.
     """
 
     name: str
     type: str
     properties: Mapping[str, Any] = attrs.field(repr=False)
     depends_on: tuple[str, ...] = ()
-    requires: tuple[str, ...] = ()
+    requires: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -131,42 +131,42 @@ def _parse_version(document: Mapping[str, Any]) -> str:
 
 
 def _check_sections(document: Mapping[str, Any]) -> None:
+    _check_simulated(document)
     for section in document:
-        if section in _NOT_SIMULATED:
-            reason = f"The simulator has no {section}: they are not supported."
-            raise rejected("NotSupported", reason)
         if section not in _SECTIONS:
             raise invalid(f"The template section is invalid: {section}")
 
 
-def _entries(
-    document: Mapping[str, Any], section: str, keys: Iterable[str], needed: str
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    one = section[:-1]
+def _entries(document: Mapping[str, Any], section: str) -> Iterator[tuple[str, Any]]:
     entries = document.get(section) or {}
     if not isinstance(entries, Mapping):
-        raise invalid(f'"{section}" must contain a map of {one} maps.')
+        raise invalid(f"'{type(entries).__name__}' object has no attribute 'items'")
     for name, entry in entries.items():
-        if not entry:
-            raise invalid(f"Each {one} must contain a {needed} key.")
-        if not isinstance(entry, Mapping):
-            found = f"Found a [{type(entry)}] instead"
-            raise invalid(f'"{section}" must contain a map of {one} maps. {found}')
-        _check_keys(entry, one, keys)
-        if needed not in entry:
-            raise invalid(f"Each {one} must contain a {needed} key.")
-        yield name, entry
+        _check_simulated(entry if isinstance(entry, Mapping) else ())
+        yield str(name), entry
 
 
-def _check_keys(entry: Mapping[str, Any], one: str, keys: Iterable[str]) -> None:
-    for key in entry:
+def _check_simulated(keys: Iterable[str]) -> None:
+    for key in keys:
         if key in _NOT_SIMULATED:
             raise rejected("NotSupported", f'The simulator has no "{key}": it is not supported.')
-        if key not in keys:
-            raise invalid(f'"{key}" is not a valid keyword inside a {one} definition')
 
 
-def _parse_resource(name: str, entry: Mapping[str, Any], version: str) -> ResourceDefinition:
+def _check_resource(entry: Any) -> None:
+    if not entry:
+        raise invalid("Each resource must contain a type key.")
+    if not isinstance(entry, Mapping):
+        found = f"Found a [{type(entry)}] instead"
+        raise invalid(f'"resources" must contain a map of resource maps. {found}')
+    for key in entry:
+        if key not in _RESOURCE_KEYS:
+            raise invalid(f'"{key}" is not a valid keyword inside a resource definition')
+    if "type" not in entry:
+        raise invalid("Each resource must contain a type key.")
+
+
+def _parse_resource(name: str, entry: Any, version: str) -> ResourceDefinition:
+    _check_resource(entry)
     if not isinstance(entry["type"], str):
         raise invalid(f"Resource {name} type type must be string")
     properties = entry.get("properties", {})
@@ -174,13 +174,14 @@ def _parse_resource(name: str, entry: Mapping[str, Any], version: str) -> Resour
         raise invalid(f"Resource {name} properties type must be object")
     check_functions(dict(properties), ["resources", name, "properties"], version)
     depends = _parse_depends_on(name, entry.get("depends_on", []))
-    referred = [reference.resource for reference in references(dict(properties), version)]
+    found = references(dict(properties), version, f"{name}.Properties")
+    requires = {reference.resource: reference.path for reference in found}
     return ResourceDefinition(
         name=name,
         type=entry["type"],
         properties=properties,
         depends_on=depends,
-        requires=tuple(dict.fromkeys([*depends, *referred])),
+        requires={**dict.fromkeys(depends, name), **requires},
     )
 
 
@@ -194,7 +195,14 @@ def _parse_depends_on(name: str, depends: Any) -> tuple[str, ...]:
     return tuple(depends)
 
 
-def _parse_output(name: str, entry: Mapping[str, Any], version: str) -> OutputDefinition:
+def _parse_output(name: str, entry: Any, version: str) -> OutputDefinition:
+    wrong = None
+    if not isinstance(entry, Mapping):
+        wrong = f"Output definitions must be a map. Found a {type(entry).__name__} instead"
+    elif "value" not in entry:
+        wrong = "Each output definition must contain a value key."
+    if wrong is not None:
+        raise invalid(wrong, path=["outputs", name], error="Output validation error")
     check_functions(entry["value"], ["outputs", name, "value"], version)
     description = str(entry.get("description", "No description given"))
     return OutputDefinition(name=name, description=description, value=entry["value"])
@@ -202,9 +210,9 @@ def _parse_output(name: str, entry: Mapping[str, Any], version: str) -> OutputDe
 
 def _check_references(resources: Mapping[str, ResourceDefinition]) -> None:
     for definition in resources.values():
-        for required in definition.requires:
+        for required, where in definition.requires.items():
             if required not in resources:
-                raise no_such_resource(required, definition.name)
+                raise no_such_resource(required, where)
 
 
 def no_such_resource(resource: str, where: str = "unknown") -> StackRejected:
@@ -213,11 +221,11 @@ def no_such_resource(resource: str, where: str = "unknown") -> StackRejected:
     return rejected("InvalidTemplateReference", reason)
 
 
-def _parse_parameters(document: Mapping[str, Any]) -> dict[str, Parameter]:
+def _parse_parameters(document: Mapping[str, Any], version: str) -> dict[str, Parameter]:
     definitions = document.get("parameters") or {}
     if not isinstance(definitions, Mapping):
-        raise invalid('"parameters" must contain a map of parameter maps.')
-    return {name: parse_parameter(name, entry) for name, entry in definitions.items()}
+        raise rejected("AttributeError", NOT_COMPLIED)
+    return {name: parse_parameter(name, entry, version) for name, entry in definitions.items()}
 
 
 def _in_order(resources: Mapping[str, ResourceDefinition]) -> dict[str, ResourceDefinition]:
@@ -246,15 +254,9 @@ def parse_template(text: str) -> HotTemplate:
     document = parse_document(text)
     version = _parse_version(document)
     _check_sections(document)
-    parameters = _parse_parameters(document)
-    resources = {
-        name: _parse_resource(name, entry, version)
-        for name, entry in _entries(document, "resources", _RESOURCE_KEYS, "type")
-    }
-    outputs = {
-        name: _parse_output(name, entry, version)
-        for name, entry in _entries(document, "outputs", _OUTPUT_KEYS, "value")
-    }
+    parameters = _parse_parameters(document, version)
+    resources = {n: _parse_resource(n, e, version) for n, e in _entries(document, "resources")}
+    outputs = {n: _parse_output(n, e, version) for n, e in _entries(document, "outputs")}
     _check_references(resources)
     return HotTemplate(
         version=version,
