@@ -42,7 +42,7 @@ from gohan_jobs.orchestrators.heat.keystone import SILENT, USER_AGENT, Session, 
 from gohan_jobs.orchestrators.heat.settings import HeatSettings
 from gohan_jobs.records import StackOutput, StackStatus
 
-__all__ = ["HeatClient", "client_for"]
+__all__ = ["HeatClient"]
 
 _CONNECT_TIMEOUT = 5.0
 """Seconds for making a connection, if that much is left."""
@@ -50,44 +50,29 @@ _CONNECT_TIMEOUT = 5.0
 _NESTED_DEPTH = 5
 
 
-def client_for(
-    tenant: str, session: Session, settings: HeatSettings, on_request: Callable[[], None]
-) -> HeatClient:
-    """Log in for a tenant.
+class HeatClient:
+    """Heat, for one tenant, in this library's records and errors. Makes no request when made.
 
     Args:
         tenant: a project's id.
         session: scoped to it.
         settings: how Heat is called.
         on_request: called for each request to Heat.
-
-    Raises:
-        OrchestratorRefused: the session's token is not that project's.
-        OrchestratorUnavailable: Keystone did not answer.
-    """
-    with converting():
-        project = session.get_project_id()
-    if project not in {None, tenant}:
-        raise OrchestratorRefused(f"the token is of project {project}, not {tenant}")
-    return HeatClient(_Wire(session, tenant, settings, on_request), tenant, project)
-
-
-class HeatClient:
-    """Heat, for one tenant, in this library's records and errors.
-
-    Args:
-        wire: what sends.
-        tenant: what its stacks' records say.
-        project: what its stacks' links say, if that is known.
     """
 
-    def __init__(self, wire: _Wire, tenant: str, project: str | None) -> None:
+    def __init__(
+        self,
+        tenant: str,
+        session: Session,
+        settings: HeatSettings,
+        on_request: Callable[[], None],
+    ) -> None:
+        self._wire = wire = _Wire(session, tenant, settings, on_request)
         # Not typed, and what can be inferred of it is wrong.
         self._stacks: Any = stacks.StackManager(wire)
         self._resources: Any = resources.ResourceManager(wire)
         self._events: Any = events.EventManager(wire)
         self._tenant = tenant
-        self._project = project
 
     def listed(self, **filters: Any) -> list[Stack]:
         """The project's stacks that pass the filters; without nested ones."""
@@ -97,7 +82,7 @@ class HeatClient:
 
     def _owns(self, info: Mapping[str, Any]) -> bool:
         # An administrator's listing holds the stacks of all projects.
-        return self._project is None or answers.project_of(info) in {None, self._project}
+        return self._wire.project is None or answers.project_of(info) in {None, self._tenant}
 
     def show(self, path: str) -> Stack:
         """A stack as it is, a deleted one too."""
@@ -154,7 +139,11 @@ class HeatClient:
 
 
 class _Wire(http.SessionClient):  # type: ignore[misc] # heatclient is not typed
-    """heatclient's transport, with a budget, a deadline, and nothing logged."""
+    """heatclient's transport, with a budget, a deadline, and nothing logged.
+
+    Attributes:
+        project: the token's project, once there is a token that has one; then the tenant's.
+    """
 
     def __init__(
         self,
@@ -171,6 +160,7 @@ class _Wire(http.SessionClient):  # type: ignore[misc] # heatclient is not typed
             region_name=settings.region_name,
             logger=SILENT,
         )
+        self.project: str | None = None
         self._tenant = tenant
         self._settings = settings
         self._on_request = on_request
@@ -205,13 +195,19 @@ class _Wire(http.SessionClient):  # type: ignore[misc] # heatclient is not typed
         clock = self._settings.clock
         if not self._settings.budget.acquire(self._tenant, deadline - clock.now()):
             raise OrchestratorUnavailable("not sent: the budget of calls a second is used up")
-        self.session.get_auth_headers()  # logs in now, if it must
+        self._log_in()
         left = deadline - clock.now()
         if left <= 0:
             raise OrchestratorUnavailable("not sent: no time left after logging in")
         self._on_request()
         connect = min(_CONNECT_TIMEOUT, left / 2)
         return connect, left - connect
+
+    def _log_in(self) -> None:
+        self.session.get_auth_headers()  # now, if it must
+        self.project = self.session.get_project_id()
+        if self.project not in {None, self._tenant}:
+            raise OrchestratorRefused(f"the token is of project {self.project}, not {self._tenant}")
 
 
 def _endpoint(template: str | None, tenant: str) -> str | None:

@@ -136,12 +136,13 @@ def _options(loader: Any, auth: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def auth_for_project(session: Session, tenant: str) -> Any:
-    """A session's own authentication, if it is for that project; else one got with its token."""
+    """A session's own authentication, if it is for that project; else one got with its token.
+
+    One that does not come from a Keystone is taken as it is.
+    """
     auth: Any = session.auth
     url = getattr(auth, "auth_url", None)
-    if url is None or session.get_project_id() == tenant:
-        return auth
-    return _Rescoped(url, _TokenOf(auth), tenant)
+    return auth if url is None else _Rescoped(url, _TokenOf(auth), tenant)
 
 
 class _Rescoped(v3.Auth):
@@ -150,6 +151,10 @@ class _Rescoped(v3.Auth):
     def __init__(self, url: str, method: _TokenOf, tenant: str) -> None:
         super().__init__(url, [method], project_id=tenant)
         self._method = method
+
+    def get_auth_ref(self, session: Session) -> Any:
+        own = self._method.auth.get_access(session)
+        return own if own.project_id == self.project_id else super().get_auth_ref(session)
 
     def invalidate(self) -> bool:
         self._method.auth.invalidate()

@@ -17,7 +17,7 @@ from gohan_jobs.exceptions import (
     StackRejected,
 )
 from gohan_jobs.orchestrators.base import Diagnosis, Orchestrator, Stack, StackRequest
-from gohan_jobs.orchestrators.heat.client import HeatClient, client_for
+from gohan_jobs.orchestrators.heat.client import HeatClient
 from gohan_jobs.orchestrators.heat.clouds import CloudConfig, read_cloud, read_environment
 from gohan_jobs.orchestrators.heat.keystone import (
     Session,
@@ -25,7 +25,6 @@ from gohan_jobs.orchestrators.heat.keystone import (
     auth_for_cloud,
     auth_for_endpoint,
     auth_for_project,
-    converting,
 )
 from gohan_jobs.orchestrators.heat.settings import HeatSettings
 from gohan_jobs.records import StackOutput, StackStatus
@@ -44,7 +43,8 @@ class HeatOrchestrator:
 
     Args:
         session_for: makes a keystoneauth session scoped to a tenant's project; asked once a
-            tenant. Most callers want one of the ``from_…`` constructors.
+            tenant, and should not log in yet: that counts as part of a call. Most callers want
+            one of the ``from_…`` constructors.
         settings: how Heat is called.
         on_close: what :meth:`close` calls, once.
     """
@@ -258,15 +258,10 @@ class HeatOrchestrator:
             known = self._clients.get(tenant)
         if known is not None:
             return known
-        # Outside the lock, as it logs in.
-        made = self._make_client(tenant)
+        session = self._session_for(tenant)
+        made = HeatClient(tenant, session, self._settings, self._count)
         with self._lock:
             return self._clients.setdefault(tenant, made)
-
-    def _make_client(self, tenant: str) -> HeatClient:
-        with converting():
-            session = self._session_for(tenant)
-        return client_for(tenant, session, self._settings, self._count)
 
     def _count(self) -> None:
         with self._lock:
