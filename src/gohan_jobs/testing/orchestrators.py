@@ -586,11 +586,21 @@ outputs:
         assert orchestrator.find(tenant, "net_1") is None
 
     def test_validate_rejects(self, orchestrator: Orchestrator, tenant: str) -> None:
-        """A template that would be refused is, under the same name."""
+        """A template that would be refused is, if only under another name."""
         template = _VERSION + "resources: {a: {type: 'No::Such::Type'}}"
         with pytest.raises(StackRejected) as caught:
             orchestrator.validate(self.request(tenant, template))
-        assert caught.value.kind == "StackValidationFailed"
+        assert caught.value.kind == "HTTPBadRequest"
+
+    def test_validate_does_not_look_at_values(
+        self, orchestrator: Orchestrator, tenant: str
+    ) -> None:
+        """Heat judges the values given for parameters only when it is to use them."""
+        orchestrator.validate(self.request(tenant, _parameter("number"), parameters={"p": "x"}))
+        orchestrator.validate(self.request(tenant, _parameter("number")))
+        with pytest.raises(StackRejected) as caught:
+            orchestrator.validate(self.request(tenant, _parameter("number"), parameters={"q": 1}))
+        assert caught.value.kind == "UnknownUserParameter"
 
     def test_request_timeout(self, orchestrator: Orchestrator) -> None:
         """How long a call may take is known, so that a lease can outlast it."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from gohan_jobs.clock import Clock
-from gohan_jobs.exceptions import OrchestratorError, StackExists, StackNotFound
+from gohan_jobs.exceptions import OrchestratorError, StackExists, StackNotFound, StackRejected
 from gohan_jobs.orchestrators.base import Diagnosis, Orchestrator, Stack, StackRequest
 from gohan_jobs.orchestrators.simulated.outcomes import Call, Outcome
 from gohan_jobs.orchestrators.simulated.parameters import Parameters
@@ -283,13 +283,13 @@ class SimulatedHeat:
     def validate(self, request: StackRequest) -> None:
         """Ask whether a template would be accepted; starts nothing.
 
+        As Heat, it looks at parameters' names only, and has a name of its own for most errors.
+
         Raises:
             StackRejected: it would not.
         """
-        self._run(
-            self._request_call("validate", request),
-            lambda _outcome: self._blueprint(request, stack_id=""),
-        )
+        call = self._request_call("validate", request)
+        self._run(call, lambda _outcome: self._validate(request))
 
     def close(self) -> None:
         """Nothing is held; others may go on using it."""
@@ -366,7 +366,15 @@ class SimulatedHeat:
                 + ", ".join(changed),
             )
 
-    def _blueprint(self, request: StackRequest, stack_id: str) -> Blueprint:
+    def _validate(self, request: StackRequest) -> None:
+        try:
+            self._blueprint(request, stack_id="", values=False)
+        except StackRejected as error:
+            if error.kind == "StackValidationFailed":
+                raise bad_request(error.reason) from error
+            raise
+
+    def _blueprint(self, request: StackRequest, stack_id: str, *, values: bool = True) -> Blueprint:
         _check_tags(request.tags)
         template = parse_template(request.template)
         pseudo = {
@@ -376,7 +384,7 @@ class SimulatedHeat:
         }
         parameters = Parameters(template.parameters, dict(request.parameters), pseudo)
         types = {n: find_type(d.type, self._namespaces) for n, d in template.resources.items()}
-        check_template(template, parameters, types)
+        check_template(template, parameters, types, values=values)
         scripted = self._scripts.attributes(template, request.name)
         return Blueprint(template=template, parameters=parameters, types=types, scripted=scripted)
 

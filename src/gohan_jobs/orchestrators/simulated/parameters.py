@@ -117,8 +117,12 @@ class Parameter:
             return json.dumps(value)
         return ",".join(value) if self.type == "comma_delimited_list" else str(value)
 
-    def check(self, given: Any) -> None:
+    def check(self, given: Any, *, value: bool = True) -> None:
         """Judge the definition and a value.
+
+        Args:
+            given: the value that was passed; None for none.
+            value: whether to look at the value at all.
 
         Raises:
             StackRejected: ``StackValidationFailed`` for the value, ``InvalidSchemaError`` for the
@@ -126,15 +130,15 @@ class Parameter:
         """
         try:
             self._check_definition()
-            value = self.default if given is None else given
-            if value is not None:
-                self._check_value(value)
+            used = self.default if given is None else given
+            if value and used is not None:
+                self._check_value(used)
         except StackRejected as error:
             if error.kind == "HTTPBadRequest":
                 raise
             reason = f"Parameter '{self.name}' is invalid: {error.reason}"
             raise rejected(error.kind, reason) from error
-        if given is None and self.default is None:
+        if value and used is None:
             reason = f"The Parameter ({self.name}) was not provided."
             raise rejected("UserParameterMissing", reason)
 
@@ -229,8 +233,11 @@ class Parameters(Mapping[str, Any]):
     given: Mapping[str, Any] = attrs.field(repr=False)
     pseudo: Mapping[str, str]
 
-    def check(self) -> None:
-        """Judge all values.
+    def check(self, *, values: bool = True) -> None:
+        """Judge all definitions and values.
+
+        Args:
+            values: whether to look at the values, or at their names only.
 
         Raises:
             StackRejected: ``UnknownUserParameter``, or whatever one of the parameters says.
@@ -240,7 +247,7 @@ class Parameters(Mapping[str, Any]):
                 reason = f"The Parameter ({name}) was not defined in template."
                 raise rejected("UnknownUserParameter", reason)
         for name, parameter in self.definitions.items():
-            parameter.check(self.given.get(name))
+            parameter.check(self.given.get(name), value=values)
 
     def shown(self) -> dict[str, str]:
         """All values, as Heat's API shows them."""

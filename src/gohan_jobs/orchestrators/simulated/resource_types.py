@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -68,8 +68,23 @@ class ResourceType:
     attributes: frozenset[str] | None = None
     named: bool = False
 
+    def check_names(self, resource: str, properties: Iterable[str]) -> None:
+        """Judge the names of a resource's properties.
+
+        Args:
+            resource: its logical name.
+            properties: their names.
+
+        Raises:
+            StackRejected: ``StackValidationFailed``.
+        """
+        path = ["resources", resource, "properties"]
+        for name in properties:
+            if self.properties is not None and name not in self.properties:
+                raise invalid(f"Unknown Property {name}", path=path, error="Property error")
+
     def check(self, resource: str, properties: Mapping[str, Any]) -> None:
-        """Judge a resource's properties.
+        """Judge the values of a resource's properties, all of them known ones.
 
         Args:
             resource: its logical name.
@@ -78,25 +93,17 @@ class ResourceType:
         Raises:
             StackRejected: ``StackValidationFailed``.
         """
-        if self.properties is None:
-            return
         path = ["resources", resource, "properties"]
-        for name in properties:
-            if name not in self.properties:
-                raise invalid(f"Unknown Property {name}", path=path, error="Property error")
         for name in self.required:
             if name not in properties:
                 reason = f"Property {name} not assigned"
                 raise invalid(reason, path=path, error="Property error")
-        for name, value in properties.items():
-            self._read(path, name, value)
-
-    def _read(self, path: Sequence[str], name: str, value: Any) -> None:
-        try:
-            if value is not None and self.properties is not None:
-                self.properties[name](value)
-        except (TypeError, ValueError) as error:
-            raise invalid(str(error), path=[*path, name], error="Property error") from error
+        given = {name: value for name, value in properties.items() if value is not None}
+        for name, value in given.items():
+            try:
+                (self.properties or {}).get(name, _anything)(value)
+            except (TypeError, ValueError) as error:
+                raise invalid(str(error), path=[*path, name], error="Property error") from error
 
     def reference(self, resource: str, physical_id: str, properties: Mapping[str, Any]) -> str:
         """What ``get_resource`` gives: the physical id, or the name while there is none."""

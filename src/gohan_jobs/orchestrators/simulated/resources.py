@@ -133,7 +133,11 @@ def resolve_properties(definition: ResourceDefinition, scope: StackScope) -> dic
 
 
 def check_template(
-    template: HotTemplate, parameters: Parameters, types: Mapping[str, ResourceType]
+    template: HotTemplate,
+    parameters: Parameters,
+    types: Mapping[str, ResourceType],
+    *,
+    values: bool = True,
 ) -> None:
     """Judge a template with the values given for its parameters.
 
@@ -141,17 +145,20 @@ def check_template(
         template: the template.
         parameters: the values.
         types: type of each resource, by the resource's name.
+        values: whether to look at the values too, as Heat does unless it is only asked to validate.
 
     Raises:
         StackRejected: with Heat's name of what is wrong as its ``kind``.
     """
-    parameters.check()
+    parameters.check(values=values)
     twice = template.parameters.keys() & template.resources.keys()
     if twice:
         raise invalid(f"Duplicate names {twice}")
     scope = StackScope(template, parameters, {})
     for name, definition in template.resources.items():
-        types[name].check(name, resolve_properties(definition, scope))
+        types[name].check_names(name, definition.properties)
+        if values:
+            types[name].check(name, resolve_properties(definition, scope))
         path = f"resources.{name}.properties"
         _check_attributes(template, types, dict(definition.properties), path)
     for name, output in template.outputs.items():
