@@ -230,6 +230,16 @@ class Keys:
         return f"{self.jobs}{place}/"
 
     @property
+    def processed_prefix(self) -> str:
+        """Prefix of the ProcessedConfigs."""
+        return f"{self.worker}config/"
+
+    @property
+    def heat_stack_prefix(self) -> str:
+        """Prefix of the HeatStacks."""
+        return f"{self.worker}heat_stacks/"
+
+    @property
     def all_jobs(self) -> str:
         """Prefix of the job documents."""
         return f"{self.jobs}all/"
@@ -253,7 +263,10 @@ class Keys:
         Raises:
             InvalidKey: if what stands there is no job id.
         """
-        return JobId.parse(key[len(prefix) :])
+        try:
+            return JobId.parse(key[len(prefix) :])
+        except InvalidKey as error:
+            raise InvalidKey(key, error.reason) from error
 
     def is_template(self, path: ResourcePath) -> bool:
         """Whether a path is a heat_template's."""

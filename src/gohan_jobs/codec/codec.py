@@ -184,8 +184,15 @@ def _write(record: Record, value: Any, spelling: Spelling) -> str:
         # A worker kept a job's keys in the documented order and sorted all others.
         return plain_text(value) if isinstance(record, Job) else worker_text(value)
     if isinstance(record, ConfigRecord):
-        value = {**value, "body": gohan_text(value["body"])}
+        value = {**value, "body": _gohan_body(value["body"])}
     return gohan_text(value)
+
+
+def _gohan_body(body: Any) -> str:
+    text = gohan_text(body)
+    if deeper_than(MAX_LEVELS - 1, text):
+        raise Unexpected(f"more than {MAX_LEVELS - 1} levels")
+    return text
 
 
 _DEFAULT = Codec()

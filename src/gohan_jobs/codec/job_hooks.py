@@ -228,6 +228,8 @@ def write_param(param: Param) -> dict[str, Any]:
 def _value(param: Param) -> Any:
     if param.type == "list":
         return [_write_listed(inner) for inner in param.value]
+    if param.type == "output_key":
+        return in_order(OUTPUT_KEY, param.value)
     return param.value
 
 

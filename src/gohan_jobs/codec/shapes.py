@@ -166,5 +166,7 @@ def placed(known: dict[str, Any], unknown: tuple[UnknownField, ...]) -> dict[str
 
 def in_order(layout: Shape, value: dict[str, Any]) -> dict[str, Any]:
     """An object of this shape with its known fields in documented order."""
+    if tuple(value) == layout.fields:
+        return value
     known = {name: value[name] for name in layout.fields if name in value}
     return placed(known, unknown_fields(layout, value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -15,7 +16,7 @@ __all__ = ["MAX_DIGITS", "MAX_LEVELS", "Refused", "deeper_than", "loads_json", "
 MAX_LEVELS = 200
 """Levels of lists and objects that a text may nest."""
 MAX_DIGITS = 4300
-"""Digits that an integer may have, whatever the interpreter's own limit is."""
+"""Digits that an integer may have, if the interpreter's own limit is not lower."""
 
 _PLAIN_NAME = re.compile(r"[\w:-]{1,60}\Z")
 _NAME_SHOWN = 60
@@ -206,7 +207,8 @@ def _integer_or_flaw(digits: str) -> int | _Flaw:
     try:
         return _integer(digits)
     except ValueError:
-        return _Flaw(f"an integer of more than {MAX_DIGITS} digits")
+        limit = min(MAX_DIGITS, sys.get_int_max_str_digits() or MAX_DIGITS)
+        return _Flaw(f"an integer of more than {limit} digits")
 
 
 def _number_or_flaw(digits: str) -> float | _Flaw:

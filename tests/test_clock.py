@@ -1,0 +1,50 @@
+"""Clocks: the machine's, and one that moves when told to."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from gohan_jobs.clock import SystemClock, VirtualClock
+
+
+def test_system_clock_never_goes_back() -> None:
+    """Of two readings the later is not smaller."""
+    clock = SystemClock()
+    readings = [clock.now() for _ in range(100)]
+    assert sorted(readings) == readings
+
+
+def test_system_clock_shows_utc() -> None:
+    """The time of day carries its zone, and lies between two readings of the system's."""
+    before = dt.datetime.now(dt.UTC)
+    shown = SystemClock().wall()
+    after = dt.datetime.now(dt.UTC)
+    assert sorted([after, shown, before]) == [before, shown, after]
+    assert dt.UTC is shown.tzinfo
+
+
+def test_virtual_clock_stands_still() -> None:
+    """A virtual clock moves only when told to."""
+    clock = VirtualClock()
+    assert [0.0, 0.0] == [clock.now(), clock.now()]
+    clock.advance(1.5)
+    clock.advance(0)
+    assert 1.5 == clock.now()
+
+
+def test_virtual_clock_shows_what_has_elapsed() -> None:
+    """The time of day is the starting time and what has elapsed."""
+    start = dt.datetime(2019, 2, 1, tzinfo=dt.UTC)
+    clock = VirtualClock(start)
+    clock.advance(90)
+    assert dt.datetime(2019, 2, 1, 0, 1, 30, tzinfo=dt.UTC) == clock.wall()
+
+
+def test_virtual_clock_does_not_go_back() -> None:
+    """Going back is refused, and changes nothing."""
+    clock = VirtualClock()
+    with pytest.raises(ValueError, match="a clock can't go back: -1"):
+        clock.advance(-1)
+    assert 0.0 == clock.now()
