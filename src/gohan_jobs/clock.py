@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +16,7 @@ class Clock(Protocol):
         """Seconds that never go back and count suspended time (``rules`` 18)."""
         ...
 
-    def wall(self) -> datetime.datetime:
+    def wall(self) -> dt.datetime:
         """The time of day, in UTC; for display and for not-before times (``rules`` 26)."""
         ...
 
@@ -29,9 +29,9 @@ class SystemClock:
         # CLOCK_MONOTONIC stands still while a machine is suspended, and a lease does not.
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def wall(self) -> datetime.datetime:
+    def wall(self) -> dt.datetime:
         """The time of day, in UTC."""
-        return datetime.datetime.now(datetime.UTC)
+        return dt.datetime.now(dt.UTC)
 
 
 class VirtualClock:
@@ -41,9 +41,7 @@ class VirtualClock:
         wall: the time of day at which it starts.
     """
 
-    def __init__(
-        self, wall: datetime.datetime = datetime.datetime(2018, 2, 19, tzinfo=datetime.UTC)
-    ) -> None:
+    def __init__(self, wall: dt.datetime = dt.datetime(2018, 2, 19, tzinfo=dt.UTC)) -> None:
         self._start = wall
         self._elapsed = 0.0
 
@@ -51,9 +49,9 @@ class VirtualClock:
         """Seconds since this clock was made."""
         return self._elapsed
 
-    def wall(self) -> datetime.datetime:
+    def wall(self) -> dt.datetime:
         """The starting time plus what has elapsed."""
-        return self._start + datetime.timedelta(seconds=self._elapsed)
+        return self._start + dt.timedelta(seconds=self._elapsed)
 
     def advance(self, seconds: float) -> None:
         """Move on.

@@ -1,0 +1,244 @@
+"""What this library keeps for itself, all under one prefix (``rules`` 21).
+
+=====================================  =========================================================
+key below ``/gohan-jobs/``             value
+=====================================  =========================================================
+``format``                             the keyspace's format; another one refuses to start
+``cluster``                            id of the cluster worked on (``rules`` 16)
+``jobs/<job id>``                      :class:`JobNotes`: what the documented job has no room for
+``failed/<job id>``                    :class:`Failure`: why a finished job failed
+``preempt/<job id>``                   reason: the holder shall end it as superseded
+``workers/<worker id>``                number of slots, under the worker's lease
+``quarantine/<key>``                   :class:`Quarantined`: what can't be used
+``orphans/<path>``                     :class:`Orphan`: a stack whose config is gone
+``reports/<path>``                     a MonitoringRecord held until its version has a state
+=====================================  =========================================================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import attrs
+import cattrs
+
+from gohan_jobs.codec.strict_json import loads_json
+from gohan_jobs.exceptions import InvalidRecord, Problem
+from gohan_jobs.keys import JobId, Keys, ResourcePath
+
+__all__ = [
+    "FORMAT",
+    "Band",
+    "Bookkeeping",
+    "Failure",
+    "JobNotes",
+    "Orphan",
+    "Quarantined",
+]
+
+FORMAT = "1"
+"""The format of the keyspace that this release writes."""
+
+
+class Band:
+    """How urgent a job is; fresh ones go first (``rules`` 25)."""
+
+    FRESH = "fresh"
+    RESYNC = "resync"
+
+
+@attrs.frozen(kw_only=True)
+class JobNotes:
+    """Facts about a queued job that its documented record has no room for.
+
+    Attributes:
+        planned_at: time of day, ISO 8601, for display.
+        path: the resource's path.
+        tenant: whose job it is, for fairness.
+        band: ``fresh`` or ``resync``.
+        config_create: create revision of the config it was planned from; 0 for a one-step delete.
+        config_mod: that config's mod revision.
+        template_id: template of its params; ``""`` for none.
+        template_revision: that template's mod revision (``rules`` 9).
+        attempts: claims lost (``rules`` 17).
+        retries: times the handler asked to try again.
+        delay: seconds to wait before it may be ready (again), from when the leader sees it.
+        last_error: why it was handed back last.
+        held_until: ISO 8601; the leader cancels it then unless its failed dependency has recovered
+            (``on_dependency_failure="hold"``).
+        held_for: ``<type>:<id>`` of that dependency.
+        trace: W3C trace context of the config version, for whoever traces.
+    """
+
+    planned_at: str
+    path: str
+    tenant: str = ""
+    band: str = Band.FRESH
+    config_create: int = 0
+    config_mod: int = 0
+    template_id: str = ""
+    template_revision: int = 0
+    attempts: int = 0
+    retries: int = 0
+    delay: float = 0.0
+    last_error: str = ""
+    held_until: str = ""
+    held_for: str = ""
+    trace: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """Why a finished job failed.
+
+    Attributes:
+        reason: as in ``/state``'s ``error``.
+    """
+
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Quarantined:
+    """Something that can't be used, set aside until it changes (``rules`` 10).
+
+    Attributes:
+        key: where it stands.
+        mod_revision: which version of it was looked at.
+        reason: what is wrong with it.
+        since: time of day, ISO 8601.
+    """
+
+    key: str
+    mod_revision: int
+    reason: str
+    since: str
+
+
+@attrs.frozen(kw_only=True)
+class Orphan:
+    """A stack whose config is gone and that nobody asked to delete (``rules`` 16).
+
+    Attributes:
+        path: the resource's path.
+        reason: why it was kept.
+        since: time of day, ISO 8601.
+    """
+
+    path: str
+    reason: str
+    since: str
+
+
+N = TypeVar("N", JobNotes, Failure, Quarantined, Orphan)
+
+_CONVERTER = cattrs.Converter(omit_if_default=True, forbid_extra_keys=False)
+
+
+class Bookkeeping:
+    """Keys and texts of our own.
+
+    Args:
+        keys: where everything is stored.
+    """
+
+    def __init__(self, keys: Keys) -> None:
+        self._own = keys.own
+
+    @property
+    def prefix(self) -> str:
+        """Prefix of all of it."""
+        return self._own
+
+    @property
+    def format_key(self) -> str:
+        """Key of the keyspace's format."""
+        return f"{self._own}format"
+
+    @property
+    def cluster_key(self) -> str:
+        """Key of the cluster's id (``rules`` 16)."""
+        return f"{self._own}cluster"
+
+    @property
+    def jobs_prefix(self) -> str:
+        """Prefix of the notes on jobs."""
+        return f"{self._own}jobs/"
+
+    @property
+    def failed_prefix(self) -> str:
+        """Prefix of the failures."""
+        return f"{self._own}failed/"
+
+    @property
+    def preempt_prefix(self) -> str:
+        """Prefix of the pre-emptions."""
+        return f"{self._own}preempt/"
+
+    @property
+    def workers_prefix(self) -> str:
+        """Prefix of the workers."""
+        return f"{self._own}workers/"
+
+    @property
+    def quarantine_prefix(self) -> str:
+        """Prefix of what is set aside."""
+        return f"{self._own}quarantine/"
+
+    @property
+    def orphans_prefix(self) -> str:
+        """Prefix of the orphans."""
+        return f"{self._own}orphans/"
+
+    @property
+    def reports_prefix(self) -> str:
+        """Prefix of the held monitoring reports."""
+        return f"{self._own}reports/"
+
+    def job(self, job_id: JobId) -> str:
+        """Key of the notes on a job."""
+        return f"{self.jobs_prefix}{job_id}"
+
+    def failed(self, job_id: JobId) -> str:
+        """Key of a finished job's failure."""
+        return f"{self.failed_prefix}{job_id}"
+
+    def preempt(self, job_id: JobId) -> str:
+        """Key that tells a job's holder to end it."""
+        return f"{self.preempt_prefix}{job_id}"
+
+    def worker(self, worker_id: str) -> str:
+        """Key of a worker's slots."""
+        return f"{self.workers_prefix}{worker_id}"
+
+    def quarantine(self, key: str) -> str:
+        """Key under which another key is set aside."""
+        return self.quarantine_prefix + key.removeprefix("/")
+
+    def orphan(self, path: ResourcePath) -> str:
+        """Key of an orphan."""
+        return self.orphans_prefix + path
+
+    def report(self, path: ResourcePath) -> str:
+        """Key of a held monitoring report."""
+        return self.reports_prefix + path
+
+    @staticmethod
+    def dumps(notes: JobNotes | Failure | Quarantined | Orphan) -> bytes:
+        """The stored text: compact JSON without what has its default."""
+        return json.dumps(_CONVERTER.unstructure(notes), separators=(",", ":")).encode()
+
+    @staticmethod
+    def loads(key: str, text: bytes, kind: type[N]) -> N:
+        """What was stored.
+
+        Raises:
+            InvalidRecord: if it is not what this or an older release of the same format writes.
+        """
+        value: Any = loads_json(key, text)
+        try:
+            return _CONVERTER.structure(value, kind)
+        except Exception as error:
+            raise InvalidRecord(key, (Problem("$", f"not {kind.__name__}"),)) from error

@@ -1,0 +1,357 @@
+"""What happens, as one stream of frozen objects to any number of hooks.
+
+A hook is any callable that takes an event. Hooks run on the thread on which it happened, must be
+quick, and can't break the flow: what they raise is logged and forgotten. No event holds a secret;
+bodies, parameters and templates that some carry for replays are kept out of their repr.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+
+from gohan_jobs.keys import JobId
+from gohan_jobs.orchestrators.base import StackRequest
+from gohan_jobs.records import ResourceRef
+
+__all__ = [
+    "ConfigHeld",
+    "ConfigRejected",
+    "ConfigSetAside",
+    "Event",
+    "Events",
+    "Hook",
+    "JobCancelled",
+    "JobClaimed",
+    "JobFailed",
+    "JobFinished",
+    "JobHandedBack",
+    "JobPlanned",
+    "JobProgressed",
+    "JobReleased",
+    "JobSuperseded",
+    "LeaderElected",
+    "LeaderLost",
+    "LeaseLost",
+    "OrphanFound",
+    "StackRequested",
+    "StoreTroubled",
+    "WatchResumed",
+    "log_event",
+]
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """The root of all events."""
+
+
+@attrs.frozen(kw_only=True)
+class _OfJob(Event):
+    """About one job.
+
+    Attributes:
+        job_id: which.
+        trace: W3C trace context of its config version; empty when nobody traces.
+    """
+
+    job_id: JobId
+    trace: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class _OfResource(Event):
+    """About one resource.
+
+    Attributes:
+        resource: which.
+        version: of its config; None if unknown.
+    """
+
+    resource: ResourceRef
+    version: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class JobPlanned(_OfJob):
+    """A job was queued.
+
+    Attributes:
+        dependencies: how many jobs it waits for.
+    """
+
+    dependencies: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class JobReleased(_OfJob):
+    """A job has nothing left to wait for and may be claimed."""
+
+
+@attrs.frozen(kw_only=True)
+class JobClaimed(_OfJob):
+    """A worker has reserved a job.
+
+    Attributes:
+        holder: its reservation's uuid.
+        attempt: 1 for the first claim.
+    """
+
+    holder: str
+    attempt: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class StackRequested(_OfJob):
+    """A handler is about to ask the orchestrator for a change.
+
+    Attributes:
+        operation: ``create``, ``update`` or ``delete``.
+        stack: the stack's name.
+        tenant: its project.
+        request: what is asked for; None for a delete. Not shown.
+        jinja: the values that went to Jinja. Not shown.
+    """
+
+    operation: str
+    stack: str
+    tenant: str
+    request: StackRequest | None = attrs.field(default=None, repr=False)
+    jinja: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class JobProgressed(_OfJob):
+    """A handler reports.
+
+    Attributes:
+        message: its words.
+    """
+
+    message: str
+
+
+@attrs.frozen(kw_only=True)
+class JobFinished(_OfJob):
+    """A job's result was written.
+
+    Attributes:
+        state: the worker state it ended in.
+        seconds: since it was claimed.
+    """
+
+    state: str
+    seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class JobFailed(_OfJob):
+    """A job's failure was written.
+
+    Attributes:
+        reason: why.
+        seconds: since it was claimed.
+    """
+
+    reason: str
+    seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class JobHandedBack(_OfJob):
+    """A job went back to the queue.
+
+    Attributes:
+        reason: why.
+        after: seconds it is to wait.
+        lost: whether its claim was lost rather than given back.
+    """
+
+    reason: str
+    after: float = 0.0
+    lost: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class JobCancelled(_OfJob):
+    """A job was ended because another failed, or by an operator.
+
+    Attributes:
+        reason: why.
+    """
+
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class JobSuperseded(_OfJob):
+    """A job was ended because a later change made it superfluous (``rules`` 7, 8, 15).
+
+    Attributes:
+        by: the job that did, if one did.
+    """
+
+    by: JobId | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ConfigHeld(_OfResource):
+    """A config waits for something it refers to (``rules`` 5).
+
+    Attributes:
+        missing: what it waits for.
+        reason: what it would fail with now.
+    """
+
+    missing: ResourceRef
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class ConfigRejected(_OfResource):
+    """A config can't be planned; its ``/state`` says so.
+
+    Attributes:
+        reason: why.
+    """
+
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class ConfigSetAside(Event):
+    """Something stored can't be used (``rules`` 10).
+
+    Attributes:
+        key: where it stands.
+        reason: what is wrong with it.
+    """
+
+    key: str
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class OrphanFound(_OfResource):
+    """A stack's config is gone and nobody asked to delete the stack (``rules`` 16).
+
+    Attributes:
+        reason: why it is kept.
+    """
+
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class LeaderElected(Event):
+    """This process's job manager leads.
+
+    Attributes:
+        manager_id: the uuid at ``/job_manager_id``.
+    """
+
+    manager_id: str
+
+
+@attrs.frozen(kw_only=True)
+class LeaderLost(Event):
+    """This process's job manager no longer leads.
+
+    Attributes:
+        manager_id: its uuid.
+        reason: why.
+    """
+
+    manager_id: str
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class LeaseLost(Event):
+    """A worker's lease ended; its claims are gone.
+
+    Attributes:
+        worker_id: the worker.
+        jobs: how many claims it covered.
+    """
+
+    worker_id: str
+    jobs: int
+
+
+@attrs.frozen(kw_only=True)
+class WatchResumed(Event):
+    """Everything was read again, since the history needed had been compacted.
+
+    Attributes:
+        revision: as of which it was read.
+    """
+
+    revision: int
+
+
+@attrs.frozen(kw_only=True)
+class StoreTroubled(Event):
+    """The store could not be used; work goes on when it can.
+
+    Attributes:
+        role: ``manager`` or ``worker``.
+        reason: what it said.
+    """
+
+    role: str
+    reason: str
+
+
+Hook: TypeAlias = Callable[[Event], None]
+"""What listens."""
+
+_log = logging.getLogger("gohan_jobs")
+
+_LEVELS: dict[type[Event], int] = {
+    JobFailed: logging.ERROR,
+    JobCancelled: logging.ERROR,
+    ConfigRejected: logging.ERROR,
+    ConfigSetAside: logging.ERROR,
+    OrphanFound: logging.WARNING,
+    LeaseLost: logging.WARNING,
+    LeaderLost: logging.WARNING,
+    StoreTroubled: logging.WARNING,
+    ConfigHeld: logging.WARNING,
+    JobHandedBack: logging.WARNING,
+}
+
+
+class Events:
+    """Hands events to hooks.
+
+    Args:
+        hooks: who listens, in order.
+    """
+
+    def __init__(self, hooks: Iterable[Hook] = ()) -> None:
+        self._hooks = tuple(hooks)
+
+    def emit(self, event: Event) -> None:
+        """Tell every hook; what one raises is logged, and the next is told."""
+        for hook in self._hooks:
+            try:
+                hook(event)
+            except Exception:  # noqa: BLE001 - a hook can't break the flow
+                _log.exception("hook failed", extra={"event": type(event).__name__})
+
+
+def log_event(event: Event) -> None:
+    """A hook that logs to ``gohan_jobs``: the event's name as message, its facts as extras."""
+    level = _LEVELS.get(type(event), logging.INFO)
+    if not _log.isEnabledFor(level):
+        return
+    facts = {
+        field.name: str(value) if isinstance(value, JobId | ResourceRef) else value
+        for field in attrs.fields(type(event))
+        if field.repr and (value := getattr(event, field.name)) is not None
+    }
+    _log.log(level, "%s %s", type(event).__name__, facts, extra={"facts": facts})

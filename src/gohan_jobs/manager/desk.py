@@ -1,0 +1,291 @@
+"""What the parts of the job manager share: what is known, how to write, when to wake."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
+
+import attrs
+
+from gohan_jobs.board import Board, Tracked
+from gohan_jobs.bookkeeping import JobNotes, Quarantined
+from gohan_jobs.clock import Clock
+from gohan_jobs.estate import Estate
+from gohan_jobs.events import ConfigSetAside, Events
+from gohan_jobs.keys import JobId, Keys, Place, ResourcePath
+from gohan_jobs.manager.leadership import Leadership
+from gohan_jobs.planning import KnownJob, KnownState, KnownTemplate
+from gohan_jobs.queue import Queue
+from gohan_jobs.records import ProcessedConfig, ResourceRef
+from gohan_jobs.redaction import Redactor
+from gohan_jobs.schemas import Schemas
+from gohan_jobs.stores.base import Entry, Store, Transaction, TransactionResult
+
+__all__ = ["Desk", "ManagerOptions", "Timers"]
+
+
+@attrs.frozen(kw_only=True)
+class ManagerOptions:
+    """How the job manager behaves.
+
+    Attributes:
+        hold_time: seconds a config waits for something it refers to (``rules`` 5).
+        ready_per_slot: claimable jobs for each slot of all workers (``rules`` 25).
+        default_slots: slots assumed while no worker has registered.
+        max_attempts: lost claims after which a job is poison (``rules`` 17).
+        claim_pause: seconds before a lost job may be claimed again: one request to Heat
+            (``rules`` 18).
+        on_dependency_failure: ``"cancel"`` or ``"hold"`` the dependants of a failed job
+            (``rules`` 14).
+        dependency_hold_time: seconds they are held.
+        orphans: ``"keep"`` or ``"delete"`` stacks whose config is gone (``rules`` 16).
+        leader_ttl: seconds of the leader's lease.
+        max_removals: removals found at start beyond which an operator is asked ...
+        max_removal_share: ... if they are also more than this share of all resources.
+        batch: configs planned, or jobs released, in one transaction at most.
+    """
+
+    hold_time: float = 60.0
+    ready_per_slot: int = 4
+    default_slots: int = 8
+    max_attempts: int = 5
+    claim_pause: float = 30.0
+    on_dependency_failure: Literal["cancel", "hold"] = "cancel"
+    dependency_hold_time: float = 3600.0
+    orphans: Literal["keep", "delete"] = "keep"
+    leader_ttl: float = 65.0
+    max_removals: int = 100
+    max_removal_share: float = 0.05
+    batch: int = 16
+
+
+class Timers:
+    """What is to be done at a later time."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        """Do something at a clock time; the action itself checks whether it still applies."""
+        heapq.heappush(self._heap, (when, next(self._order), action))
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._heap.clear()
+
+    @property
+    def due(self) -> float | None:
+        """Clock time of the next one."""
+        return self._heap[0][0] if self._heap else None
+
+    def run(self, now: float) -> bool:
+        """Do one that is due; whether there was one."""
+        if not self._heap or self._heap[0][0] > now:
+            return False
+        heapq.heappop(self._heap)[2]()
+        return True
+
+
+class Desk:
+    """Shared by the manager's parts; answers what planning asks (``planning.Known``)."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        queue: Queue,
+        schemas: Schemas,
+        estate: Estate,
+        board: Board,
+        leadership: Leadership,
+        clock: Clock,
+        events: Events,
+        options: ManagerOptions,
+        redactor: Redactor,
+        suffix: Callable[[], str],
+    ) -> None:
+        self.store = store
+        self.queue = queue
+        self.schemas = schemas
+        self.estate = estate
+        self.board = board
+        self.leadership = leadership
+        self.clock = clock
+        self.events = events
+        self.options = options
+        self.redactor = redactor
+        self.suffix = suffix
+        self.timers = Timers()
+        self.holds: dict[ResourcePath, ResourceRef] = {}
+        self.slots: dict[str, int] = {}
+        self.orphans: set[ResourcePath] = set()
+        self.quarantine: dict[str, tuple[int, int]] = {}
+        self.own_revisions: set[int] = set()
+
+    @property
+    def keys(self) -> Keys:
+        """Where everything is stored."""
+        return self.queue.keys
+
+    # Writing.
+
+    def commit(self, transaction: Transaction) -> TransactionResult:
+        """Carry out a transaction as the leader; its echo in the queue's watch is then known."""
+        result = self.leadership.commit(transaction)
+        if result.succeeded:
+            self.own_revisions.add(result.revision)
+        return result
+
+    def commit_all(self, transactions: Iterable[Transaction]) -> TransactionResult:
+        """Several transactions as one: all of them or none."""
+        compares: list[Any] = []
+        operations: list[Any] = []
+        for transaction in transactions:
+            compares += transaction.compares
+            operations += transaction.success
+        return self.commit(Transaction(tuple(compares), tuple(operations)))
+
+    def set_aside(self, key: str, mod_revision: int, reason: str) -> None:
+        """Note once, durably, that a version of a key can't be used (``rules`` 10)."""
+        seen, own_revision = self.quarantine.get(key, (0, 0))
+        if seen == mod_revision:
+            return
+        found = Quarantined(
+            key=key, mod_revision=mod_revision, reason=reason, since=self.now_text()
+        )
+        result = self.commit(self.queue.set_aside(found, own_revision))
+        if result.succeeded:
+            self.quarantine[key] = (mod_revision, result.revision)
+        self.events.emit(ConfigSetAside(key=key, reason=reason))
+
+    def pardon(self, key: str) -> None:
+        """A key that could not be used now can be, or is gone."""
+        known = self.quarantine.pop(key, None)
+        if known is not None:
+            self.commit(self.queue.pardon(key, known[1]))
+
+    def pardon_if_readable(self, job: Tracked, key: str) -> None:
+        """A job's document was written anew: forget what was wrong with the one before."""
+        if not job.broken:
+            self.pardon(key)
+
+    def now_text(self) -> str:
+        """The time of day, for display."""
+        return self.clock.wall().isoformat(timespec="milliseconds")
+
+    # The queue.
+
+    @property
+    def room(self) -> int:
+        """How many more jobs may be made claimable (``rules`` 25)."""
+        slots = sum(self.slots.values()) or self.options.default_slots
+        return max(0, slots * self.options.ready_per_slot - self.board.count(Place.READY))
+
+    def delay(self, job: Tracked, seconds: float) -> None:
+        """Keep a job from being claimed for a while."""
+        due = self.clock.now() + seconds
+        self.board.delay(job, due)
+        self.timers.at(due, lambda: self._undelay(job.job_id, due))
+
+    def _undelay(self, job_id: JobId, due: float) -> None:
+        job = self.board.get(job_id)
+        if job is not None and job.due == due:
+            self.board.delay(job, None)
+
+    def track(self, job: Tracked, notes: JobNotes) -> None:
+        """The notes on a job have changed."""
+        self.board.update(job, notes)
+
+    # What planning asks.
+
+    def body(self, resource_type: str, resource_id: str) -> Mapping[str, Any] | None:
+        """Body of the last config read."""
+        return self.estate.body(resource_type, resource_id)
+
+    def processed(self, path: ResourcePath) -> tuple[ProcessedConfig, int] | None:
+        """The config processed last."""
+        return self.estate.processed(path)
+
+    def state(self, path: ResourcePath) -> KnownState | None:
+        """The resource's result."""
+        return self.estate.state(path)
+
+    def stack_tenant(self, path: ResourcePath) -> str | None:
+        """The tenant of the resource's stack."""
+        return self.estate.stack_tenant(path)
+
+    def template(self, name: str) -> KnownTemplate | None:
+        """A heat_template."""
+        return self.estate.template(name)
+
+    def jobs_of(self, resource: ResourceRef) -> tuple[KnownJob, ...]:
+        """Unfinished jobs of a resource."""
+        return self.board.jobs_of(resource)
+
+    def jobs_referring_to(self, resource: ResourceRef) -> Iterable[KnownJob]:
+        """Unfinished jobs of other resources that refer to it."""
+        return self.board.jobs_referring_to(resource)
+
+    def held(self, path: ResourcePath) -> bool:
+        """Whether the resource's config is held."""
+        return path in self.holds
+
+    # Reading again.
+
+    def refresh(self, path: ResourcePath) -> None:
+        """Read a resource's records and its jobs' places again: events are only hints."""
+        keys = self.keys
+        self._refresh_entry(keys.config_of(path), path, self._config)
+        self._refresh_entry(keys.processed_of(path), path, self._processed)
+        self._refresh_entry(keys.state_of(path), path, self._state)
+        self._refresh_entry(keys.heat_stack_of(path), path, self._stack)
+        found = self.estate.reference(path)
+        for job in self.board.of_resource(found) if found is not None else ():
+            self.refresh_job(job)
+
+    def refresh_job(self, job: Tracked) -> None:
+        """Read where a job stands; take it off the board if it is gone."""
+        if self.store.get(self.keys.job(job.job_id)) is None:
+            self.board.remove(job)
+            return
+        for place in Place:
+            entry = self.store.get(self.keys.place(place, job.job_id))
+            if entry is not None:
+                self.board.move(job, place, entry.mod_revision)
+                return
+        self.board.move(job, None, job.revision)
+
+    def _refresh_entry(
+        self,
+        key: str,
+        path: ResourcePath,
+        apply: Callable[[ResourcePath, Entry | None], None],
+    ) -> None:
+        apply(path, self.store.get(key))
+
+    def _config(self, path: ResourcePath, entry: Entry | None) -> None:
+        if entry is None:
+            self.estate.drop_config(path)
+        else:
+            self.estate.put_config(path, entry)
+
+    def _processed(self, path: ResourcePath, entry: Entry | None) -> None:
+        if entry is None:
+            self.estate.drop_processed(path)
+        else:
+            self.estate.put_processed(path, entry)
+
+    def _state(self, path: ResourcePath, entry: Entry | None) -> None:
+        if entry is None:
+            self.estate.drop_state(path)
+        else:
+            self.estate.put_state(path, entry)
+
+    def _stack(self, path: ResourcePath, entry: Entry | None) -> None:
+        if entry is None:
+            self.estate.drop_stack(path)
+        else:
+            self.estate.put_stack(path, entry)

@@ -1,0 +1,80 @@
+"""Monitoring statuses that came before the state of their version (``rules`` 20)."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gohan_jobs.exceptions import GohanJobsError
+from gohan_jobs.keys import ResourcePath
+from gohan_jobs.manager.desk import Desk
+from gohan_jobs.stores.base import Compare, Delete, Put, Transaction
+
+__all__ = ["Reports"]
+
+
+class Reports:
+    """Publishes held reports once their version has a state; drops those of older versions.
+
+    Args:
+        desk: what is known, and how to write.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._held: set[ResourcePath] = set()
+        self._due: deque[ResourcePath] = deque()
+
+    def clear(self) -> None:
+        """Forget everything, before all is read again."""
+        self._held.clear()
+        self._due.clear()
+
+    def held(self, path: ResourcePath) -> None:
+        """A report is held for a resource."""
+        self._held.add(path)
+        self._due.append(path)
+
+    def state_changed(self, path: ResourcePath) -> None:
+        """A resource has a new state."""
+        if path in self._held:
+            self._due.append(path)
+
+    def step(self) -> bool:
+        """Look at one resource; whether there was any."""
+        if not self._due:
+            return False
+        self._publish(self._due.popleft())
+        return True
+
+    def _publish(self, path: ResourcePath) -> None:
+        desk = self._desk
+        queue, codec = desk.queue, desk.queue.codec
+        report = desk.store.get(queue.own.report(path))
+        if report is None:
+            self._held.discard(path)
+            return
+        state_key, target = desk.keys.state_of(path), desk.keys.monitoring_of(path)
+        state = desk.store.get(state_key)
+        if state is None:
+            return
+        version = codec.monitoring(target, report.value).version
+        try:
+            published = codec.state(state_key, state.value).version
+        except GohanJobsError:
+            return
+        if version > published:
+            return
+        operations = [Delete(report.key)]
+        current = desk.store.get(target)
+        text = report.value if version == published else None
+        desk.commit(
+            Transaction(
+                (
+                    Compare.unchanged(report.key, report.mod_revision),
+                    Compare.unchanged(state_key, state.mod_revision),
+                    Compare.unchanged(target, current.mod_revision if current else 0),
+                ),
+                (*operations, Put(target, text)) if text is not None else tuple(operations),
+            )
+        )
+        self._due.append(path)
