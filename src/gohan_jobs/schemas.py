@@ -231,8 +231,11 @@ def _read(entry: Any, path: str, problems: list[Problem]) -> Schema | None:
     """One entry of the answer; None, and its problems added, if it is wrong."""
     found = len(problems)
     fields = _Fields(path, problems)
-    schema = fields.take(entry, "", dict, {})
+    schema = fields.take(entry, "", dict, None)
+    if schema is None:
+        return None
     metadata = fields.take(schema, ".metadata", dict, {})
+    switches = _Fields(f"{path}.metadata", problems)
     try:
         read = Schema(
             type=fields.take(schema, ".id", str, "unknown", required=True),
@@ -240,8 +243,8 @@ def _read(entry: Any, path: str, problems: list[Problem]) -> Schema | None:
             plural=fields.take(schema, ".plural", str, ""),
             relations=fields.relations(fields.take(schema, ".schema", dict, {})),
             templates=_template_path(metadata),
-            state_versioning=fields.take(metadata, ".state_versioning", bool, default=False),
-            two_step_deletion=fields.take(metadata, ".two_step_deletion", bool, default=False),
+            state_versioning=switches.take(metadata, ".state_versioning", bool, default=False),
+            two_step_deletion=switches.take(metadata, ".two_step_deletion", bool, default=False),
         )
     except InvalidSchema as error:
         problems.extend(
@@ -283,7 +286,8 @@ class _Fields:
     def relations(self, schema: dict[str, Any]) -> dict[str, str]:
         """The relations of the top-level properties; nested ones do not count."""
         found = {}
-        for name, definition in self.take(schema, ".properties", dict, {}).items():
+        properties = _Fields(f"{self.path}.schema", self.problems)
+        for name, definition in properties.take(schema, ".properties", dict, {}).items():
             relation = definition.get("relation") if isinstance(definition, dict) else None
             if isinstance(relation, str) and relation:
                 found[name] = relation

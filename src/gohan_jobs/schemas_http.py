@@ -41,7 +41,7 @@ def fetch(url: str, token: str | None, *, timeout: float) -> tuple[str, bytes]:
             if answer.status_code != requests.codes.ok:
                 raise _unusable(source, f"HTTP status {answer.status_code}, expected 200")
             return source, _body(answer, source)
-    except (requests.RequestException, ValueError) as error:
+    except requests.RequestException as error:
         # Its text may hold the address with a password, or the header: the kind says enough.
         raise _unusable(source, f"no answer: {type(error).__name__}") from None
 
@@ -60,7 +60,10 @@ def _unusable(source: str, reason: str) -> InvalidSchema:
 
 
 def _address(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _unusable("an unusable URL", "no answer: not a URL") from None
     path = parts.path.rstrip("/")
     return urlunsplit(parts._replace(path=path if path.endswith("/schemas") else path + _PATH))
 

@@ -7,6 +7,7 @@ guessed at: a param that is silently wrong would be a stack that is silently wro
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -34,6 +35,7 @@ MAX_DEPTH = 32
 """How deep forms may be nested."""
 
 _SHOWN = 200
+_NAME = re.compile(r"[^:+&]+\Z")
 _PAIR = 2
 _Form: TypeAlias = Mapping[str, Any]
 
@@ -122,16 +124,16 @@ class _Parser:
 
     def _names(self, text: str, count: int) -> list[str]:
         names = text[1:].split(":")
-        if len(names) != count or not all(names) or any("+" in name for name in names):
+        if len(names) != count or not all(map(_NAME.match, names)):
             raise self._refused(text, f"expected {count} names separated by ':'")
         return names
 
     def _compact_field(self, text: str) -> RemoteField:
         *hops, field = text[1:].split(":")
         pairs = [hop.split("+") for hop in hops]
-        if not field or "+" in field or not pairs:
+        if not _NAME.match(field) or not pairs:
             raise self._refused(text, "expected F<type>+<idfield>:…:<field>")
-        if any(len(pair) != _PAIR or not all(pair) for pair in pairs):
+        if any(len(pair) != _PAIR or not all(map(_NAME.match, pair)) for pair in pairs):
             raise self._refused(text, "each hop must be <type>+<idfield>")
         return RemoteField(field, tuple(Hop(name, kind) for kind, name in pairs))
 
@@ -189,15 +191,17 @@ class _Parser:
     def _hop(self, form: Any, index: int) -> Hop:
         if isinstance(form, str) and form:
             return Hop(form)
-        keys = set(form) if isinstance(form, Mapping) else set()
-        if keys == {"concatenate"}:
+        if isinstance(form, Mapping) and set(form) == {"concatenate"}:
             return Hop(self._inner().concatenation(form))
-        if keys == {"type", "id"}:
-            kind, field = self._name(form, form["type"], "'type'"), form["id"]
-            if field == "" and self._item and index == 0:
-                return Hop("", kind)
-            return Hop(self._name(form, field, "'id', but in a for_mapping's first hop,"), kind)
+        if isinstance(form, Mapping) and set(form) == {"type", "id"}:
+            return self._typed_hop(form, index)
         raise self._refused(form, "a hop is a field's name, {type, id} or {concatenate}")
+
+    def _typed_hop(self, form: _Form, index: int) -> Hop:
+        kind, field = self._name(form, form["type"], "'type'"), form["id"]
+        if field == "" and self._item and index == 0:
+            return Hop("", kind)
+        return Hop(self._name(form, field, "'id', but in a for_mapping's first hop,"), kind)
 
     def concatenation(self, form: _Form) -> Concatenate:
         parts = form["concatenate"]

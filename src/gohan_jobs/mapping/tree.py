@@ -6,6 +6,7 @@ one; ``str(node)`` is the compact spelling, else the object spelling as JSON tex
 
 from __future__ import annotations
 
+import abc
 import enum
 import json
 import re
@@ -37,7 +38,7 @@ def _plain(*names: str) -> bool:
     return all(_NAME.match(name) for name in names)
 
 
-class _Node:
+class _Node(abc.ABC):
     """What all nodes share: their text."""
 
     __slots__ = ()
@@ -46,9 +47,9 @@ class _Node:
         """The compact spelling; None if there is none."""
         return None
 
+    @abc.abstractmethod
     def form(self) -> dict[str, Any]:
         """The object spelling."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         compact = self.compact()
@@ -60,10 +61,10 @@ class Constant(_Node):
     """``C<text>`` or ``{"constant": value}``.
 
     Attributes:
-        value: any JSON.
+        value: any JSON; not shown in a repr, since it may be a password.
     """
 
-    value: Any
+    value: Any = attrs.field(repr=False)
 
     def compact(self) -> str | None:
         """``C<text>`` for a string, which may be empty."""

@@ -64,10 +64,10 @@ class _Check:
         while self._word in text:
             self._word += "x"
         self._pattern = re.compile(self._word + r"(\d+)z")
-        try:
+        try:  # a lone surrogate is a ValueError
             for _ in yaml.parse(self._text(as_is=frozenset()), _LOADER):
                 pass
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):
             reason = "not YAML, so it can't be told what a pasted value would change"
             raise TemplateInvalid(template, reason) from None
 
@@ -86,7 +86,7 @@ class _Check:
                 _events(self._text(as_is=frozenset()), self._filled(pasted)),
             )
             return all(found == expected for found, expected in pairs)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):
             return False
 
     def _filled(self, pasted: frozenset[int]) -> Callable[[str], str]:

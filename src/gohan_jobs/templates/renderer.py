@@ -7,8 +7,9 @@ from typing import Any
 
 import attrs
 
+from gohan_jobs.exceptions import TemplateInvalid
 from gohan_jobs.templates.budget import Budget
-from gohan_jobs.templates.expressions import Run
+from gohan_jobs.templates.run import Run
 from gohan_jobs.templates.statements import Piece
 
 __all__ = ["Renderer"]
@@ -79,7 +80,10 @@ class Renderer:
         tree = syntax.parse(template, text)
         run = Run(template, variables, Budget(template, self.max_iterations, self.max_output))
         output: list[Piece] = []
-        tree.execute(run, output)
+        try:
+            tree.execute(run, output)
+        except RecursionError:
+            raise TemplateInvalid(template, "nested too deeply") from None
         return output
 
     def _trusted(self, template: str, text: str, variables: Mapping[str, Any]) -> Sequence[Piece]:

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import attrs
 
-from gohan_jobs.templates.expressions import Expression, LoopPosition, Run
+from gohan_jobs.templates.expressions import Expression
+from gohan_jobs.templates.run import LoopPosition, Run
 from gohan_jobs.templates.values import Missing, is_harmless
 
 __all__ = ["Assignment", "Block", "Branches", "Loop", "Output", "Piece", "Statement", "Text"]

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 from jinja2 import nodes
 
 from gohan_jobs.exceptions import TemplateInvalid, TemplateRefused
 from gohan_jobs.templates import expressions as ex
+from gohan_jobs.templates import operators as op
 from gohan_jobs.templates import statements as st
+from gohan_jobs.templates.run import LOOP_VALUES
 from gohan_jobs.templates.values import TemplateText
 
 __all__ = ["MAX_TEMPLATE", "parse"]
@@ -31,7 +33,6 @@ _RESERVED = frozenset(
 )
 _SPLIT_ARGUMENTS = 2
 _REPLACE_ARGUMENTS = (2, 3)
-_COMPARISONS = frozenset({"eq", "ne", "lt", "lteq", "gt", "gteq", "in", "notin"})
 
 
 @functools.lru_cache(maxsize=_CACHED)
@@ -91,6 +92,8 @@ class _Translation:
             case nodes.Assign():
                 name = self._target(node.target)
                 return [st.Assignment(name, self._expression(node.node), node.lineno)]
+            case nodes.Scope():  # what 'autoescape' becomes; it has no line of its own
+                raise self._refused("'autoescape'", node.body[0].lineno)
         raise self._refused(_statement_name(node), node.lineno)
 
     def _piece(self, node: nodes.Expr) -> st.Statement:
@@ -152,7 +155,7 @@ class _Translation:
         """A key of an object, or a value of ``loop``."""
         owner = node.node
         if isinstance(owner, nodes.Name) and owner.name == "loop" and self._loops:
-            if node.attr not in ex.LOOP_VALUES:
+            if node.attr not in LOOP_VALUES:
                 raise self._refused(f"'loop.{node.attr}'", node.lineno)
             return ex.LoopValue(node.attr, node.lineno)
         if node.attr.startswith("_"):
@@ -178,10 +181,9 @@ class _Translation:
 
     def filter(self, node: nodes.Filter) -> ex.Expression:
         """``string`` and ``replace``."""
-        if node.node is None:
-            raise self._refused("a filter of nothing", node.lineno)
         plain = not (node.kwargs or node.dyn_args or node.dyn_kwargs)
-        operand = self._expression(node.node)
+        # Only the filter of a block, which is refused, has no operand.
+        operand = self._expression(cast("nodes.Expr", node.node))
         if node.name == "string" and plain and not node.args:
             return ex.TextOf(operand, node.lineno)
         if node.name == "replace" and plain and len(node.args) in _REPLACE_ARGUMENTS:
@@ -191,34 +193,31 @@ class _Translation:
         raise self._refused(f"the filter {node.name!r} with these arguments", node.lineno)
 
     def comparison(self, node: nodes.Compare) -> ex.Expression:
-        """Comparisons, perhaps in a chain."""
+        """Comparisons, perhaps in a chain: ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``in``."""
         rest = tuple((operand.op, self._expression(operand.expr)) for operand in node.ops)
-        for operator, _ in rest:
-            if operator not in _COMPARISONS:
-                raise self._refused(f"comparing with {operator!r}", node.lineno)
-        return ex.Comparison(self._expression(node.expr), rest, node.lineno)
+        return op.Comparison(self._expression(node.expr), rest, node.lineno)
 
     def sum(self, node: nodes.Add) -> ex.Expression:
         """A sum."""
-        return ex.Sum(self._expression(node.left), self._expression(node.right), node.lineno)
+        return op.Sum(self._expression(node.left), self._expression(node.right), node.lineno)
 
     def both(self, node: nodes.And) -> ex.Expression:
         """``and``."""
-        return ex.Both(self._expression(node.left), self._expression(node.right))
+        return op.Both(self._expression(node.left), self._expression(node.right))
 
     def either(self, node: nodes.Or) -> ex.Expression:
         """``or``."""
-        return ex.Either(self._expression(node.left), self._expression(node.right))
+        return op.Either(self._expression(node.left), self._expression(node.right))
 
     def negation(self, node: nodes.Not) -> ex.Expression:
         """``not``."""
-        return ex.Negation(self._expression(node.node))
+        return op.Negation(self._expression(node.node))
 
     def conditional(self, node: nodes.CondExpr) -> ex.Expression:
         """``a if test else b``."""
         test, then = self._expression(node.test), self._expression(node.expr1)
         otherwise = None if node.expr2 is None else self._expression(node.expr2)
-        return ex.Conditional(test, then, otherwise, node.lineno)
+        return op.Conditional(test, then, otherwise, node.lineno)
 
 
 _EXPRESSIONS: dict[type[nodes.Node], Callable[[_Translation, Any], ex.Expression]] = {
@@ -235,6 +234,14 @@ _EXPRESSIONS: dict[type[nodes.Node], Callable[[_Translation, Any], ex.Expression
     nodes.Name: _Translation.name,
     nodes.Not: _Translation.negation,
     nodes.Or: _Translation.either,
+}
+
+_TAGS = {
+    "AssignBlock": "set … endset",
+    "CallBlock": "call",
+    "ExprStmt": "do",
+    "FilterBlock": "filter",
+    "FromImport": "from",
 }
 
 _SIGNS = {
@@ -254,7 +261,8 @@ _SIGNS = {
 
 
 def _statement_name(node: nodes.Node) -> str:
-    return f"'{type(node).__name__.lower()}'"
+    kind = type(node).__name__
+    return f"'{_TAGS.get(kind, kind.lower())}'"
 
 
 def _expression_name(node: nodes.Node) -> str:
