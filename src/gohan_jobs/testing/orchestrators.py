@@ -95,13 +95,13 @@ class OrchestratorSuite:
 
     def settle(self, orchestrator: Orchestrator, stack: Stack) -> Stack | None:
         """Wait until nothing is under way on a stack; None once it is deleted."""
-        waited = 0.0
+        waited, pause = 0.0, 0.05
         while waited < self.patience:
             seen = orchestrator.observe([stack])[stack.id]
             if seen is None or not seen.in_progress:
                 return seen
-            self.pass_time(0.1)
-            waited += 0.1
+            self.pass_time(pause)
+            waited, pause = waited + pause, min(2.0, pause * 1.25)
         pytest.fail(f"{stack.name} did not settle in {self.patience} s")
 
     def settled(self, orchestrator: Orchestrator, stack: Stack) -> Stack:

@@ -26,9 +26,12 @@ from gohan_jobs.orchestrators.simulated.stack import Blueprint, SimulatedStack
 from gohan_jobs.orchestrators.simulated.template import parse_template
 from gohan_jobs.records import StackOutput, StackStatus
 
-__all__ = ["SimulatedHeat"]
+__all__ = ["DELETING", "SimulatedHeat"]
 
 T = TypeVar("T")
+
+DELETING = "Updating a stack when it is deleting is not supported."
+"""What Heat says to an update of a stack that is being deleted, or whose delete failed."""
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,254}")
 _MAX_TAG = 80
@@ -162,16 +165,34 @@ class SimulatedHeat:
                     return _view(stack)
         raise _not_found(name)
 
-    def stacks(self, tenant: str, render: Callable[[SimulatedStack], T]) -> list[T]:
-        """Look at a tenant's live stacks, newest first, without a call being recorded.
+    def stacks(
+        self, tenant: str, render: Callable[[SimulatedStack], T], *, deleted: bool = False
+    ) -> list[T]:
+        """Look at a tenant's stacks, newest first, without a call being recorded.
 
         Args:
             tenant: the project.
             render: makes what is wanted of a stack; nothing moves meanwhile.
+            deleted: whether to look at deleted ones too.
         """
         with self._lock:
-            found = [self._advanced(i) for (project, _), i in self._live.items()]
-            return [render(s) for s in reversed(found) if s.alive and s.tenant == tenant]
+            known = list(self._stacks) if deleted else list(self._live.values())
+            found = [self._advanced(i) for i in known if self._stacks[i].tenant == tenant]
+            return [render(stack) for stack in reversed(found) if stack.alive or deleted]
+
+    def note(self, op: str, stack: str, tenant: str, stack_id: str = "") -> None:
+        """Record a call that only looks, of a kind that is none of this class's methods.
+
+        Args:
+            op: what it is called.
+            stack: the stack's name.
+            tenant: its project.
+            stack_id: its id.
+
+        Raises:
+            OrchestratorError: what was scripted for such a call, or the outage.
+        """
+        self._run(self._new_call(op, stack, tenant, stack_id), lambda _outcome: None)
 
     def inspect(self, tenant: str, identity: str, render: Callable[[SimulatedStack], T]) -> T:
         """Look at one stack without a call being recorded.
@@ -344,7 +365,7 @@ class SimulatedHeat:
         if found is None or not found.alive:
             raise _not_found(stack.name)
         if found.deleting:
-            raise StackNotFound("Updating a stack when it is deleting is not supported.")
+            raise StackNotFound(DELETING)
         blueprint = self._blueprint(request, stack_id=found.id)
         self._check_immutable(found, blueprint)
         _take_settings(found, request)
