@@ -6,7 +6,6 @@ import collections
 import copy
 import itertools
 import math
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,13 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from gohan_jobs.clock import Clock
-from gohan_jobs.exceptions import OrchestratorError, StackExists, StackNotFound, StackRejected
+from gohan_jobs.exceptions import OrchestratorError, StackExists, StackNotFound
 from gohan_jobs.orchestrators.base import Diagnosis, Orchestrator, Stack, StackRequest
+from gohan_jobs.orchestrators.simulated.acceptance import (
+    accept,
+    check_immutable,
+    check_name,
+    validate,
+)
 from gohan_jobs.orchestrators.simulated.outcomes import Call, Outcome
-from gohan_jobs.orchestrators.simulated.parameters import Parameters
-from gohan_jobs.orchestrators.simulated.rejections import bad_request, invalid, rejected
-from gohan_jobs.orchestrators.simulated.resource_types import DEFAULT_NAMESPACES, find_type
-from gohan_jobs.orchestrators.simulated.resources import check_template
+from gohan_jobs.orchestrators.simulated.registry import StackRegistry
+from gohan_jobs.orchestrators.simulated.resource_types import DEFAULT_NAMESPACES
 from gohan_jobs.orchestrators.simulated.scripting import Scripts
 from gohan_jobs.orchestrators.simulated.stack import Blueprint, SimulatedStack
 from gohan_jobs.orchestrators.simulated.template import parse_template
@@ -33,9 +36,6 @@ T = TypeVar("T")
 DELETING = "Updating a stack when it is deleting is not supported."
 """What Heat says to an update of a stack that is being deleted, or whose delete failed."""
 
-_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,254}")
-_MAX_TAG = 80
-_KEPT_DELETED = 10_000
 _TOLD_EVENTS = 10
 
 
@@ -85,9 +85,7 @@ class SimulatedHeat:
         self._ids = id_source or _count_ids()
         self._scripts = Scripts(outcome_of)
         self._lock = threading.RLock()
-        self._stacks: dict[str, SimulatedStack] = {}
-        self._live: dict[tuple[str, str], str] = {}
-        self._deleted: collections.deque[str] = collections.deque()
+        self._stacks = StackRegistry(clock)
         self._calls: collections.deque[Call] = collections.deque(maxlen=call_history)
 
     @property
@@ -157,13 +155,14 @@ class SimulatedHeat:
             ValueError: nothing is under way.
         """
         with self._lock:
-            for (project, live), identity in list(self._live.items()):
-                if live == name and tenant in {None, project}:
-                    stack = self._stacks[identity]
-                    stack.finish(self._clock.now(), outcome)
-                    self._bury(stack)
-                    return _view(stack)
-        raise _not_found(name)
+            stack = self._stacks.first_live(
+                lambda found: found.name == name and tenant in {None, found.tenant}
+            )
+            if stack is None:
+                raise _not_found(name)
+            stack.finish(self._clock.now(), outcome)
+            self._stacks.bury(stack)
+            return _view(stack)
 
     def stacks(
         self, tenant: str, render: Callable[[SimulatedStack], T], *, deleted: bool = False
@@ -176,9 +175,7 @@ class SimulatedHeat:
             deleted: whether to look at deleted ones too.
         """
         with self._lock:
-            known = list(self._stacks) if deleted else list(self._live.values())
-            found = [self._advanced(i) for i in known if self._stacks[i].tenant == tenant]
-            return [render(stack) for stack in reversed(found) if stack.alive or deleted]
+            return [render(s) for s in self._stacks.of_tenant(tenant, deleted=deleted)]
 
     def note(self, op: str, stack: str, tenant: str, stack_id: str = "") -> None:
         """Record a call that only looks, of a kind that is none of this class's methods.
@@ -206,7 +203,7 @@ class SimulatedHeat:
             StackNotFound: there is no such stack.
         """
         with self._lock:
-            stack = self._by_name(tenant, identity) or self._by_id(tenant, identity)
+            stack = self._stacks.by_name(tenant, identity) or self._stacks.by_id(tenant, identity)
             if stack is None:
                 raise _not_found(identity)
             return render(stack)
@@ -221,7 +218,7 @@ class SimulatedHeat:
         call = self._new_call("find", name, tenant)
 
         def work(_outcome: Outcome) -> Stack | None:
-            stack = self._by_name(tenant, name)
+            stack = self._stacks.by_name(tenant, name)
             return None if stack is None else _view(stack)
 
         return self._run(call, work)
@@ -252,7 +249,7 @@ class SimulatedHeat:
         call = self._new_call("delete", stack.name, stack.tenant, stack.id)
 
         def work(outcome: Outcome) -> None:
-            found = self._by_id(stack.tenant, stack.id)
+            found = self._stacks.by_id(stack.tenant, stack.id)
             if found is not None and found.alive:
                 self._begin(found, "DELETE", outcome)
 
@@ -264,7 +261,7 @@ class SimulatedHeat:
         call = self._new_call("observe", names, stacks[0].tenant if stacks else "")
 
         def work(_outcome: Outcome) -> dict[str, Stack | None]:
-            found = {stack.id: self._by_id(stack.tenant, stack.id) for stack in stacks}
+            found = {stack.id: self._stacks.by_id(stack.tenant, stack.id) for stack in stacks}
             return {i: _view(s) if s is not None and s.alive else None for i, s in found.items()}
 
         return self._run(call, work)
@@ -278,7 +275,7 @@ class SimulatedHeat:
         call = self._new_call("outputs", stack.name, stack.tenant, stack.id)
 
         def work(_outcome: Outcome) -> tuple[StackOutput, ...]:
-            found = self._by_id(stack.tenant, stack.id)
+            found = self._stacks.by_id(stack.tenant, stack.id)
             if found is None or not found.alive:
                 raise _not_found(stack.name)
             return found.outputs()
@@ -290,7 +287,7 @@ class SimulatedHeat:
         call = self._new_call("diagnose", stack.name, stack.tenant, stack.id)
 
         def work(_outcome: Outcome) -> Diagnosis:
-            found = self._by_id(stack.tenant, stack.id)
+            found = self._stacks.by_id(stack.tenant, stack.id)
             if found is None or not found.alive:
                 return Diagnosis()
             reasons = found.failed_resources().items()
@@ -310,7 +307,8 @@ class SimulatedHeat:
             StackRejected: it would not.
         """
         call = self._request_call("validate", request)
-        self._run(call, lambda _outcome: self._validate(request))
+        namespaces, scripts = self._namespaces, self._scripts
+        self._run(call, lambda _: validate(request, namespaces=namespaces, scripts=scripts))
 
     def close(self) -> None:
         """Nothing is held; others may go on using it."""
@@ -337,77 +335,38 @@ class SimulatedHeat:
 
     def _create(self, request: StackRequest, outcome: Outcome) -> Stack:
         parse_template(request.template)
-        if self._by_name(request.tenant, request.name) is not None:
+        if self._stacks.by_name(request.tenant, request.name) is not None:
             raise StackExists(f"The Stack ({request.name}) already exists.")
-        if _NAME.fullmatch(request.name) is None:
-            raise invalid(
-                f'Invalid stack name {request.name} must contain only alphanumeric or "_-." '
-                "characters, must start with alpha and must be 255 characters or less."
-            )
-        blueprint = self._blueprint(request, stack_id="")
+        check_name(request.name)
+        self._accept(request, "")  # so that a refused request uses no id up
+        identity = self._ids()
         stack = SimulatedStack(
-            id=self._ids(),
+            id=identity,
             name=request.name,
             tenant=request.tenant,
-            blueprint=blueprint,
+            blueprint=self._accept(request, identity),
             created=self._clock.wall(),
             ids=self._ids,
         )
-        stack.blueprint = self._blueprint(request, stack_id=stack.id)
-        self._stacks[stack.id] = stack
-        self._live[request.tenant, request.name] = stack.id
+        self._stacks.add(stack)
         _take_settings(stack, request)
         self._begin(stack, "CREATE", outcome)
         return _view(stack)
 
     def _update(self, stack: Stack, request: StackRequest, outcome: Outcome) -> None:
-        found = self._by_id(stack.tenant, stack.id)
+        found = self._stacks.by_id(stack.tenant, stack.id)
         if found is None or not found.alive:
             raise _not_found(stack.name)
         if found.deleting:
             raise StackNotFound(DELETING)
-        blueprint = self._blueprint(request, stack_id=found.id)
-        self._check_immutable(found, blueprint)
+        blueprint = self._accept(request, found.id)
+        check_immutable(found.blueprint, blueprint)
         _take_settings(found, request)
         self._begin(found, "UPDATE", outcome, blueprint)
 
-    def _check_immutable(self, stack: SimulatedStack, blueprint: Blueprint) -> None:
-        before = stack.blueprint
-        changed = [
-            name
-            for name, parameter in blueprint.template.parameters.items()
-            if parameter.immutable
-            and name in before.template.parameters
-            and before.parameters[name] != blueprint.parameters[name]
-        ]
-        if changed:
-            raise rejected(
-                "ImmutableParameterModified",
-                "The following parameters are immutable and may not be updated: "
-                + ", ".join(changed),
-            )
-
-    def _validate(self, request: StackRequest) -> None:
-        try:
-            self._blueprint(request, stack_id="", values=False)
-        except StackRejected as error:
-            if error.kind == "StackValidationFailed":
-                raise bad_request(error.reason) from error
-            raise
-
-    def _blueprint(self, request: StackRequest, stack_id: str, *, values: bool = True) -> Blueprint:
-        _check_tags(request.tags)
-        template = parse_template(request.template)
-        pseudo = {
-            "OS::stack_id": stack_id,
-            "OS::project_id": request.tenant,
-            "OS::stack_name": request.name,
-        }
-        parameters = Parameters(template.parameters, dict(request.parameters), pseudo)
-        types = {n: find_type(d.type, self._namespaces) for n, d in template.resources.items()}
-        check_template(template, parameters, types, values=values)
-        scripted = self._scripts.attributes(template, request.name)
-        return Blueprint(template=template, parameters=parameters, types=types, scripted=scripted)
+    def _accept(self, request: StackRequest, stack_id: str) -> Blueprint:
+        namespaces, scripts = self._namespaces, self._scripts
+        return accept(request, namespaces=namespaces, scripts=scripts, stack_id=stack_id)
 
     def _begin(
         self,
@@ -428,32 +387,6 @@ class SimulatedHeat:
             blueprint=blueprint,
         )
 
-    def _by_name(self, tenant: str, name: str) -> SimulatedStack | None:
-        identity = self._live.get((tenant, name))
-        if identity is None:
-            return None
-        stack = self._advanced(identity)
-        return stack if stack.alive else None
-
-    def _by_id(self, tenant: str, identity: str) -> SimulatedStack | None:
-        if identity not in self._stacks or self._stacks[identity].tenant != tenant:
-            return None
-        return self._advanced(identity)
-
-    def _advanced(self, identity: str) -> SimulatedStack:
-        stack = self._stacks[identity]
-        stack.advance(self._clock.now())
-        self._bury(stack)
-        return stack
-
-    def _bury(self, stack: SimulatedStack) -> None:
-        if stack.alive or self._live.get((stack.tenant, stack.name)) != stack.id:
-            return
-        del self._live[stack.tenant, stack.name]
-        self._deleted.append(stack.id)
-        while len(self._deleted) > _KEPT_DELETED:
-            del self._stacks[self._deleted.popleft()]
-
     def _new_call(self, op: str, stack: str, tenant: str, stack_id: str = "") -> Call:
         return Call(op=op, stack=stack, tenant=tenant, at=self._clock.wall(), stack_id=stack_id)
 
@@ -471,12 +404,6 @@ class SimulatedHeat:
 def _count_ids() -> Callable[[], str]:
     numbers = itertools.count(1)
     return lambda: f"00000000-0000-4000-8000-{next(numbers):012x}"
-
-
-def _check_tags(tags: Sequence[str]) -> None:
-    for tag in ",".join(tags).split(","):
-        if len(tag) > _MAX_TAG:
-            raise bad_request(f'Invalid tag, "{tag}" is longer than 80 characters')
 
 
 def _take_settings(stack: SimulatedStack, request: StackRequest) -> None:

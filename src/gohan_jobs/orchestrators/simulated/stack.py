@@ -12,6 +12,7 @@ import attrs
 
 from gohan_jobs.exceptions import StackRejected
 from gohan_jobs.orchestrators.simulated.functions import resolve
+from gohan_jobs.orchestrators.simulated.operation import Operation
 from gohan_jobs.orchestrators.simulated.outcomes import Outcome
 from gohan_jobs.orchestrators.simulated.parameters import Parameters
 from gohan_jobs.orchestrators.simulated.plan import Step, plan_changes, plan_removal
@@ -24,7 +25,7 @@ from gohan_jobs.orchestrators.simulated.resources import (
 from gohan_jobs.orchestrators.simulated.template import HotTemplate, ResourceDefinition
 from gohan_jobs.records import StackOutput
 
-__all__ = ["Blueprint", "Operation", "SimulatedStack", "StackEvent"]
+__all__ = ["Blueprint", "SimulatedStack", "StackEvent"]
 
 
 @attrs.frozen(kw_only=True)
@@ -67,33 +68,6 @@ class Blueprint:
     parameters: Parameters = attrs.field(repr=False)
     types: Mapping[str, ResourceType]
     scripted: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
-
-
-@attrs.define(kw_only=True)
-class Operation:
-    """An operation under way.
-
-    Attributes:
-        action: ``CREATE``, ``UPDATE``, ``DELETE`` or ``ROLLBACK``.
-        began: on the clock, in seconds.
-        wall: the time of day at which it began.
-        pending: steps that have not ended, in the order of their ends.
-        ends: seconds after which it ends; infinite while it hangs.
-        times_out: whether it ends because its time is up.
-        outcome: what a test asked for.
-    """
-
-    action: str
-    began: float
-    wall: dt.datetime
-    pending: list[Step]
-    ends: float
-    times_out: bool
-    outcome: Outcome
-
-    def at(self, offset: float) -> dt.datetime:
-        """The time of day some seconds after it began."""
-        return self.wall + dt.timedelta(seconds=offset)
 
 
 @attrs.define(kw_only=True)
@@ -181,14 +155,13 @@ class SimulatedStack:
             self._previous, self.blueprint = self.blueprint, blueprint
         self._usual = usual_seconds
         steps = self._plan(action, wall)
-        ends = _end(steps, usual_seconds, outcome)
-        self.operation = Operation(
-            action=action,
-            began=now,
+        self.operation = Operation.start(
+            action,
+            steps,
+            now=now,
             wall=wall,
-            pending=sorted(_stretch(steps, usual_seconds, outcome), key=lambda step: step.end),
-            ends=min(ends, time_limit),
-            times_out=time_limit < ends,
+            usual_seconds=usual_seconds,
+            time_limit=time_limit,
             outcome=outcome,
         )
         if action == "UPDATE":
@@ -365,15 +338,14 @@ class SimulatedStack:
             steps = self._plan("UPDATE", failed.at(offset))
         else:
             steps = plan_removal(self.resources)
-        outcome = Outcome()
-        self.operation = Operation(
-            action="ROLLBACK",
-            began=failed.began + offset,
+        self.operation = Operation.start(
+            "ROLLBACK",
+            steps,
+            now=failed.began + offset,
             wall=failed.at(offset),
-            pending=sorted(_stretch(steps, self._usual, outcome), key=lambda step: step.end),
-            ends=_end(steps, self._usual, outcome),
-            times_out=False,
-            outcome=outcome,
+            usual_seconds=self._usual,
+            time_limit=math.inf,
+            outcome=Outcome(),
         )
         self._enter("ROLLBACK_IN_PROGRESS", "Stack ROLLBACK started", failed.at(offset))
 
@@ -407,26 +379,3 @@ class SimulatedStack:
             reason=reason,
         )
         self.events.append(event)
-
-
-def _end(steps: tuple[Step, ...], usual_seconds: float, outcome: Outcome) -> float:
-    if outcome.hang:
-        return math.inf
-    if outcome.seconds is not None:
-        return outcome.seconds
-    failures = [step.end for step in steps if step.failure]
-    if failures and not outcome.decides:
-        return max(usual_seconds, min(failures))
-    return max([usual_seconds, *(step.end for step in steps)])
-
-
-def _stretch(steps: tuple[Step, ...], usual_seconds: float, outcome: Outcome) -> list[Step]:
-    """The steps, none ending before the operation usually does, or when a test said it ends."""
-    if outcome.hang or outcome.seconds is not None:
-        end = _end(steps, usual_seconds, outcome)
-        steps = tuple(attrs.evolve(step, end=end) for step in steps)
-    else:
-        steps = tuple(attrs.evolve(step, end=max(step.end, usual_seconds)) for step in steps)
-    if outcome.decides:
-        return [attrs.evolve(step, failure="") for step in steps]
-    return list(steps)
