@@ -149,24 +149,24 @@ class RealHeat(Service):
         """What ``HeatOrchestrator.from_endpoint`` takes."""
         return f"{self.url}/v1/%(tenant_id)s"
 
+    def served(self) -> int:
+        """How many requests came so far, redirected ones and those that asked this included."""
+        return int(requests.get(f"{self.url}/served", timeout=START_SECONDS).text)
+
     def restart(self) -> None:
         """Start again, at the same port, with the same database."""
         self.start("--port", self.url.rsplit(":", 1)[1])
 
 
 class RealKeystone(Service):
-    """A Keystone, and the few requests that fill it.
+    """A Keystone, and the few requests that fill it."""
 
-    Args:
-        expiration: seconds that a token lives.
-    """
-
-    def __init__(self, expiration: int) -> None:
+    def __init__(self) -> None:
         self.password = secrets.token_hex(8)
         super().__init__(
             environment("keystone"),
             "keystone_launcher.py",
-            *("--password", self.password, "--expiration", str(expiration)),
+            *("--password", self.password),
         )
 
     @property
@@ -184,19 +184,22 @@ class RealKeystone(Service):
         roles = self.call("GET", f"roles?name={role}").json()["roles"]
         self.call("PUT", f"projects/{project_id}/users/{user}/roles/{roles[0]['id']}")
 
-    def revoke(self, token: str) -> None:
-        """Make a token worthless before its time."""
-        self.call("DELETE", "auth/tokens", headers={"X-Subject-Token": token})
+    @contextlib.contextmanager
+    def short_lived_tokens(self, seconds: int) -> Iterator[None]:
+        """Give tokens that live so long, for as long as the block lasts."""
+        self.call("PUT", f"../lifetime/{seconds}")
+        try:
+            yield
+        finally:
+            self.call("PUT", "../lifetime/3600")
 
-    def call(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> requests.Response:
+    def call(self, method: str, path: str, body: Any = None) -> requests.Response:
         """Ask as the administrator."""
         answer = requests.request(
             method,
             f"{self.auth_url}/{path}",
             json=body,
-            headers={"X-Auth-Token": self.administrator_token(), **(headers or {})},
+            headers={"X-Auth-Token": self.administrator_token()},
             timeout=START_SECONDS,
         )
         answer.raise_for_status()
@@ -222,7 +225,7 @@ class KeystoneCloud:
 
     Attributes:
         keystone: the one.
-        heat: the other; a project may have 3 stacks, and 5 seconds for each operation.
+        heat: the other; a project may have 3 stacks.
         projects: two projects' ids.
         operator: a user with role ``admin`` in both projects.
         member: a user with role ``member`` in the first one only.
@@ -267,9 +270,12 @@ def register(keystone: RealKeystone, heat: RealHeat) -> None:
 
 @pytest.fixture(scope="session")
 def real_heat() -> Iterator[RealHeat]:
-    """A real Heat that takes the project from the URL and the token ``secret-token``."""
+    """A real Heat that takes the project from the URL and the token ``secret-token``.
+
+    A stack without ``timeout_mins`` has four seconds.
+    """
     with or_skip():
-        heat = RealHeat("--token", "secret-token")
+        heat = RealHeat(*("--token", "secret-token", "--option", "DEFAULT__stack_action_timeout=4"))
     heat.start()
     yield heat
     heat.remove()
@@ -277,15 +283,14 @@ def real_heat() -> Iterator[RealHeat]:
 
 @pytest.fixture(scope="session")
 def keystone_cloud() -> Iterator[KeystoneCloud]:
-    """A real Keystone, whose tokens live five seconds, and a Heat that asks it."""
+    """A real Keystone, and a Heat that asks it."""
     with or_skip():
         environment("heat")
-        keystone = RealKeystone(expiration=5)
+        keystone = RealKeystone()
         keystone.start()
         heat = RealHeat(
             *("--keystone", f"{keystone.url}/v3"),
             *("--option", "DEFAULT__max_stacks_per_tenant=3"),
-            *("--option", "DEFAULT__stack_action_timeout=5"),
         )
     projects = fill(keystone)
     heat.start()

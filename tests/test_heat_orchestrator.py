@@ -280,7 +280,9 @@ def test_an_administrators_listing_is_narrowed(
     cloud: ScriptedCloud, logged_in: HeatOrchestrator
 ) -> None:
     """A stack of the same name in another project is not found, as its link says where it is."""
-    cloud.script.append(stacks(listed(project="other"), listed(links=[{"rel": "parent", "href": "http://heat"}])))
+    cloud.script.append(
+        stacks(listed(project="other"), listed(links=[{"rel": "parent", "href": "http://heat"}]))
+    )
     found = logged_in.find("p", "one")
     assert found is not None
     assert 2 == len(cloud.requests) + len(cloud.logins)
@@ -345,6 +347,14 @@ def test_observe_gives_none_for_a_deleted_stack(
     """A deleted stack is None, whether Heat still knows it or not."""
     cloud.script.append(look)
     assert {"id-one": None} == heat.observe([ONE])
+
+
+def test_a_deleted_stack_that_holds_its_name(cloud: ScriptedCloud, heat: HeatOrchestrator) -> None:
+    """Until Heat has given the name free, a deletion is under way (a create would be refused)."""
+    cloud.script.append(shown(status="DELETE_COMPLETE", deletion_time=None))
+    seen = heat.observe([ONE])["id-one"]
+    assert seen is not None
+    assert StackStatus.DELETE_IN_PROGRESS == seen.status
 
 
 def test_observe_of_nothing_asks_nothing(heat: HeatOrchestrator) -> None:

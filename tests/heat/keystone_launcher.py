@@ -2,8 +2,9 @@
 
 Runs in an environment of its own (``keystone-lock.txt``), started by ``real_services.py``::
 
-    python keystone_launcher.py --directory DIR --password PASSWORD [--expiration SECONDS]
+    python keystone_launcher.py --directory DIR --password PASSWORD
 
+``PUT /lifetime/SECONDS``, which is no request of Keystone's, says how long tokens live from now on.
 Prints ``READY http://127.0.0.1:PORT`` once it answers: user ``admin`` of project ``admin``, domain
 ``default``. Ends as ``launcher.py`` does.
 """
@@ -13,8 +14,10 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from serving import bind, end_with_parent, serve_on
+from serving import WsgiApp, bind, end_with_parent, serve_on
 
 
 def arguments() -> argparse.Namespace:
@@ -22,7 +25,6 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--directory", type=pathlib.Path, required=True)
     parser.add_argument("--password", required=True)
-    parser.add_argument("--expiration", type=int, default=3600, help="seconds a token lives")
     args = parser.parse_args()
     del sys.argv[1:]  # Keystone would read them too
     return args
@@ -45,8 +47,6 @@ use_stderr = true
 default_log_levels = keystone=WARNING
 [database]
 connection = sqlite:///{args.directory}/keystone.sqlite?timeout=60
-[token]
-expiration = {args.expiration}
 [fernet_tokens]
 key_repository = {args.directory}/tokens
 [fernet_receipts]
@@ -74,6 +74,21 @@ def bootstrap(url: str, password: str) -> None:
     first.bootstrap()
 
 
+def with_lifetimes(app: WsgiApp) -> WsgiApp:
+    """Let a test say how long tokens live."""
+    from keystone.conf import CONF
+
+    def wrapped(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not environ["PATH_INFO"].startswith("/lifetime/"):
+            return app(environ, start_response)
+        seconds = int(environ["PATH_INFO"].rsplit("/", 1)[1])
+        CONF.set_override("expiration", seconds, group="token")
+        start_response("204 No Content", [])
+        return []
+
+    return wrapped
+
+
 def main() -> None:
     """Start, say where, serve."""
     args = arguments()
@@ -88,7 +103,8 @@ def main() -> None:
     upgrades.offline_sync_database_to_version()
     # It loads the backends, which can be done once, and the application needs.
     bootstrap(f"http://127.0.0.1:{server.server_port}/v3", args.password)
-    serve_on(server, core.setup_app_middleware(application.application_factory("public")))
+    app = core.setup_app_middleware(application.application_factory("public"))
+    serve_on(server, with_lifetimes(app))
 
 
 if __name__ == "__main__":

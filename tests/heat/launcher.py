@@ -14,6 +14,7 @@ closes, so when its parent dies. Each step below is there because of a failure s
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import pathlib
 import sys
@@ -203,10 +204,18 @@ def start_engine() -> None:
 
 
 def with_project_of_url(app: WsgiApp, token: str | None) -> WsgiApp:
-    """Take the project from the URL, as ``noauth`` makes everyone project ``admin``."""
+    """Take the project from the URL, as ``noauth`` makes everyone project ``admin``.
+
+    ``GET /served``, which is no request of Heat's, tells how many requests came.
+    """
+    served = itertools.count()
 
     def wrapped(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        number = next(served)
         parts = environ["PATH_INFO"].split("/")
+        if parts[1:2] == ["served"]:
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return [str(number).encode()]
         if parts[1:2] != ["v1"]:
             return app(environ, start_response)
         if token is not None and environ.get("HTTP_X_AUTH_TOKEN") != token:

@@ -104,10 +104,14 @@ def _missing_or_conflict(fault: HeatFault) -> OrchestratorError:
 def stack_of(info: Mapping[str, Any], tenant: str) -> Stack:
     """A stack, from a listing or in full.
 
+    Heat says ``DELETE_COMPLETE`` a moment before it gives the name free, and then the time.
+
     Raises:
         KeyError: if it is not Heat's description of a stack.
     """
     status = str(info["stack_status"])
+    if status == StackStatus.DELETE_COMPLETE and info.get("deletion_time", "") is None:
+        status = StackStatus.DELETE_IN_PROGRESS
     return Stack(
         id=str(info["id"]),
         name=str(info["stack_name"]),
