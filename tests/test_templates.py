@@ -59,7 +59,7 @@ _TEXTS = [
     "{{ on and name }}{{ null or name }}{{ not null }}{{ slot and nothing }}",
     "{{ by_name.b.c }}{{ by_name['b']['c'] }}{{ by_name.x }}{{ by_name[none] }}{{ name[0] }}",
     "{{ name.nothing }}{{ slot.nothing }}{{ null.nothing }}{{ subnets['0'] }}{{ subnets[9] }}",
-    "{{ null }}{{ on }}{{ ips }}{{ by_name }}{{ [1, 'a', null] }}{{ nothing }}{{ [nothing] }}",
+    "{{ null }}{{ on }}{{ [subnets] }}{{ [1, 'a', null] }}{{ nothing }}{{ [nothing] }}",
     "{{ nothing == other }}{{ nothing == none }}{{ nothing }}{% for x in nothing %}a{% endfor %}",
     "{% for c in name %}{{ c }},{% endfor %}{% for k in by_name %}{{ k }}{% endfor %}",
     "{# comment #}{% raw %}{{ x }}{% endraw %}a{%- if on -%} b {%- endif %}\r\nc",

@@ -141,6 +141,11 @@ def test_any_value_is_text_or_is_refused(place: str, value: str) -> None:
         ("plain", "a, b", True),
         ("part", "&a *b !c", True),
         ("plain", "<<", False),
+        ("plain", "~", False),
+        ("plain", "12:30:45", False),
+        ("double", "12:30:45", True),
+        ("single", "<<", True),
+        ("part", "~", True),
         ("key", "<<", False),
         ("double", "it's", True),
         ("single", "it's", False),
@@ -190,6 +195,15 @@ def test_a_list_pasted_whole() -> None:
     assert Renderer().render("t", "a: {{ v }}", {"v": ["x", 1]}) == "a: ['x', 1]"
     with pytest.raises(TemplateInvalid, match="would change the structure"):
         Renderer().render("t", "a: {{ v }}", {"v": ["x: y"]})
+
+
+@pytest.mark.parametrize("renderer", [Renderer(), Renderer(trusted=True)])
+def test_an_object_is_never_pasted_whole(renderer: Renderer) -> None:
+    """To Heat it might be a function: the value would read another parameter."""
+    with pytest.raises(TemplateInvalid, match="would change the structure"):
+        renderer.render("t", "a: {{ v }}", {"v": {"get_param": "password"}})
+    assert renderer.render("t", "a: |\n  {{ v }}", {"v": {"b": 1}}) == "a: |\n  {'b': 1}"
+    assert renderer.render("t", "a: {{ v }}", {"v": ["b", 1, None]}) == "a: ['b', 1, None]"
 
 
 def test_a_template_that_is_no_yaml_takes_only_harmless_values() -> None:

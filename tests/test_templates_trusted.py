@@ -98,6 +98,7 @@ def _request(text: str, **variables: Any) -> dict[str, Any]:
     ("request_", "expected"),
     [
         (_request("{{ a }}{{ b }}{{ c }}{{ d }}", a="x", b="x y", c=3), {"text": "x<x y>3"}),
+        (_request("{{ a }}{{ b }}", a=["x", 1], b=[{}]), {"text": "['x', 1]<[{}]>"}),
         (
             _request("{{ a }}", a="x" * 21),
             {"error": "budget", "reason": "more than 20 characters of output"},

@@ -97,7 +97,8 @@ def compute_params(
     Args:
         mappings: the template's.
         scope: the config, and how to look up others.
-        previous: the body of the config read before; None if there was none.
+        previous: the body of the config read before; None if there was none. (A monitoring delete
+            of 2017 has the old config's values: there, it is the scope's body too.)
         lenient: leave out a param that can't be computed, as for a delete, which needs none
             (``rules`` 8).
 

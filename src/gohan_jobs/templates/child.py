@@ -30,15 +30,21 @@ def limit(seconds: int, memory: int) -> None:
         resource.setrlimit(which, (most, most))
 
 
+def _is_harmless(value: Any, harmless: re.Pattern[str]) -> bool:
+    """Whether a value's text means nothing to YAML; an object's always may."""
+    if isinstance(value, list | tuple):
+        return all(_is_harmless(item, harmless) for item in value)
+    if isinstance(value, bool | int | float | None | jinja2.Undefined):
+        return True
+    return isinstance(value, str) and harmless.match(value) is not None
+
+
 def _environment(request: Mapping[str, Any]) -> SandboxedEnvironment:
     """Jinja, marking every value put out that YAML could take for something else."""
     harmless, (opening, closing) = re.compile(request["harmless"]), request["marks"]
 
     def marked(value: Any) -> Any:
-        if isinstance(value, bool | int | float | None | jinja2.Undefined):
-            return value
-        text = str(value)
-        return text if harmless.match(text) else f"{opening}{text}{closing}"
+        return value if _is_harmless(value, harmless) else f"{opening}{value}{closing}"
 
     return SandboxedEnvironment(
         trim_blocks=False,

@@ -12,8 +12,10 @@ styles, tags and anchors, and scalars that are equal once the words are replaced
 Then every pasted value is part of one scalar (or comment) and arrives there unchanged.
 
 Most values (names, numbers, UUIDs, addresses) are of letters, digits, ``_``, ``.``, ``/`` and
-``-``, begin with a letter or a digit, and need no parse at all. A type may still change, as it
-always did: a pasted ``1025`` is a number to YAML, and ``null`` is null.
+``-``, begin with a letter or a digit, and need no parse at all. A list of such may be pasted
+whole. Of these a type may still change, as it always did: a pasted ``1025`` is a number to YAML,
+and ``null`` is null; of all others, ``~`` or ``12:30`` say, it may not. And a template that takes
+a whole *key* from a value leaves the choice of the key to whoever gives the value.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -30,8 +32,9 @@ from gohan_jobs.templates.statements import Piece
 
 __all__ = ["check_pasted"]
 
-# YAML 1.1 gives these a meaning as plain keys.
-_SPECIAL = {"<<", "="}
+_RESOLVER: Any = yaml.resolver.Resolver()
+_TEXT = "tag:yaml.org,2002:str"
+_Fill: TypeAlias = Callable[[str, bool], str | None]
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -82,38 +85,42 @@ class _Check:
         pasted = frozenset(values)
         try:
             pairs = zip_longest(
-                _events(self._text(as_is=pasted), str),
+                _events(self._text(as_is=pasted), lambda text, _plain: text),
                 _events(self._text(as_is=frozenset()), self._filled(pasted)),
             )
             return all(found == expected for found, expected in pairs)
         except (yaml.YAMLError, ValueError):
             return False
 
-    def _filled(self, pasted: frozenset[int]) -> Callable[[str], str]:
-        """Puts values where words are; a scalar that YAML would take for a sign matches nothing."""
+    def _filled(self, pasted: frozenset[int]) -> _Fill:
+        """Puts values where words are."""
 
         def value(match: re.Match[str]) -> str:
             index = int(match[1])
             return self._pieces[index].text if index in pasted else match[0]
 
-        def fill(text: str) -> str:
+        def fill(text: str, plain: bool) -> str | None:  # noqa: FBT001 - a callback
             filled = self._pattern.sub(value, text)
-            return filled if filled == text or filled not in _SPECIAL else ""
+            return None if filled != text and plain and not _is_text(filled) else filled
 
         return fill
 
 
-def _events(text: str, fill: Callable[[str], str]) -> Iterator[tuple[Any, ...]]:
+def _is_text(plain: str) -> bool:
+    """Whether YAML takes a plain scalar for text, and not for a number, null or a merge key."""
+    return bool(_RESOLVER.resolve(yaml.ScalarNode, plain, (True, False)) == _TEXT)
+
+
+def _events(text: str, fill: _Fill) -> Iterator[tuple[Any, ...]]:
     """What matters of each YAML event; ``fill`` is applied to every text in it."""
     for event in yaml.parse(text, _LOADER):
-        names = ("anchor", "tag", "value")
-        texts = [None if found is None else fill(found) for found in _fields(event, names)]
-        yield (
-            type(event),
-            *texts,
-            *_fields(event, ("style", "flow_style", "implicit", "explicit")),
+        value, style, *others = _fields(
+            event, "value", "style", "flow_style", "implicit", "explicit"
         )
+        filled = None if value is None else fill(value, not style)
+        names = [name and fill(name, False) for name in _fields(event, "anchor", "tag")]  # noqa: FBT003
+        yield (type(event), filled, style, *names, *others)
 
 
-def _fields(event: Any, names: tuple[str, ...]) -> list[Any]:
+def _fields(event: Any, *names: str) -> list[Any]:
     return [getattr(event, name, None) for name in names]

@@ -67,21 +67,13 @@ def measure(value: Any, limit: int) -> int:
 
 
 def is_harmless(value: Any) -> bool:
-    """Whether a value's text can't mean anything to YAML, or is the template's own."""
-    pending = [value]
-    while pending:
-        found = pending.pop()
-        if isinstance(found, Mapping):
-            pending.extend(found)
-            pending.extend(found.values())
-        elif isinstance(found, list | tuple):
-            pending.extend(found)
-        elif not _is_harmless_scalar(found):
-            return False
-    return True
+    """Whether a value's text can't mean anything to YAML, or is the template's own.
 
-
-def _is_harmless_scalar(value: Any) -> bool:
-    if not isinstance(value, str) or isinstance(value, TemplateText):
-        return True
-    return HARMLESS.match(value) is not None
+    A list of such values may be pasted whole, as the YAML list that its text is. An object never
+    is harmless: ``{'get_param': 'password'}`` is a function to Heat, whoever wrote it.
+    """
+    if isinstance(value, list | tuple):
+        return all(map(is_harmless, value))
+    if isinstance(value, str) and not isinstance(value, TemplateText):
+        return HARMLESS.match(value) is not None
+    return not isinstance(value, Mapping)
