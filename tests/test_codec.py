@@ -571,6 +571,24 @@ def test_what_is_refused(key: str, document: Any, found: list[str]) -> None:
     assert sorted(found) == problems(key, document)
 
 
+@pytest.mark.parametrize(
+    ("key", "document", "count", "last"),
+    [
+        (JOB_KEY, job_document(params=[{}] * 9_999), 1001, "$[1].params[250]"),
+        (JOB_KEY, job_document(params=[{**PARAMS[0], "resources": [5] * 2000}] * 2), 1002, None),
+        (JOB_STATE, {"heat_outputs": [5] * 1000}, 1000, "$.heat_outputs[999]"),
+        (MONITORING, {str(i): None for i in range(9_999)}, 1000, "$.999"),
+        (CONFIG, {"body": f"[{'NaN,' * 9_999}0]", "version": 1}, 1000, "$.body[999]"),
+    ],
+)
+def test_a_flood_of_problems(key: str, document: Any, count: int, last: str | None) -> None:
+    """After a thousand problems the rest of a list is not looked at."""
+    with pytest.raises(InvalidRecord) as caught:
+        loads(key, json.dumps(document))
+    found = caught.value.problems
+    assert (count, last or found[-1].path) == (len(found), found[-1].path)
+
+
 @EACH
 def test_no_value_is_shown(key: str, document: Any) -> None:
     """Whatever is exchanged for a secret, an error does not show the secret."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gohan_jobs.codec import Spelling, dumps_json, loads_json, strict_json
+from gohan_jobs.codec import Spelling, dumps_json, loads_json, spelling, strict_json
 from gohan_jobs.codec.strict_json import deeper_than
 from gohan_jobs.exceptions import InvalidRecord
 
@@ -48,7 +48,7 @@ def test_what_is_read(text: str | bytes, value: Any) -> None:
     [
         ("", ["not JSON: Expecting value: line 1 column 1 @ $"]),
         ("{} x", ["not JSON: Extra data: line 1 column 4 @ $"]),
-        ('{"a":\n 1,}', ["not JSON: Expecting property name enclosed in double quotes"]),
+        ('{"a":\n 1 2}', ["not JSON: Expecting ',' delimiter: line 2 column 4 @ $"]),
         ('"\t"', ["not JSON: Invalid control character at: line 1 column 2 @ $"]),
         ("\ufeff{}", ["a byte-order mark @ $"]),
         (b"\xef\xbb\xbf{}", ["a byte-order mark @ $"]),
@@ -159,12 +159,12 @@ VALUE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("spelling", list(Spelling))
-def test_every_spelling_is_json(spelling: Spelling) -> None:
+@pytest.mark.parametrize("chosen", list(Spelling))
+def test_every_spelling_is_json(chosen: Spelling) -> None:
     """What is written is read back."""
-    text = dumps_json(VALUE, spelling)
+    text = dumps_json(VALUE, chosen)
     assert {**VALUE, "t": [True, False]} == loads_json("/k", text)
-    assert text == dumps_json(VALUE, spelling.value)
+    assert text == dumps_json(VALUE, chosen.value)
 
 
 def test_document_spelling() -> None:
@@ -173,6 +173,14 @@ def test_document_spelling() -> None:
     assert expected == dumps_json(VALUE, Spelling.DOCUMENT)
     short: list[Any] = [[], {}, "a", 1]
     assert ["[]", "{}", '"a"', "1"] == [dumps_json(value, Spelling.DOCUMENT) for value in short]
+
+
+def test_our_own_writer_of_the_document_spelling() -> None:
+    """What older Pythons need is tested on all: it writes what the standard library writes."""
+    expected = json.dumps(VALUE, indent=4, separators=(", ", ": "))
+    assert expected == spelling._indented(VALUE)
+    short: list[Any] = [[], {}, "a", 1]
+    assert ["[]", "{}", '"a"', "1"] == [spelling._indented(value) for value in short]
 
 
 def test_worker_spelling() -> None:
@@ -189,19 +197,19 @@ def test_gohan_spelling() -> None:
     assert '"\\ud800"' == dumps_json("\ud800", Spelling.GOHAN)
 
 
-@pytest.mark.parametrize("spelling", list(Spelling))
+@pytest.mark.parametrize("chosen", list(Spelling))
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": float("-inf")}])
-def test_no_spelling_writes_what_is_no_json(spelling: Spelling, value: object) -> None:
+def test_no_spelling_writes_what_is_no_json(chosen: Spelling, value: object) -> None:
     """A value that JSON does not have is an error, not a word of Python's own."""
     with pytest.raises(ValueError, match="not JSON compliant"):
-        dumps_json(value, spelling)
+        dumps_json(value, chosen)
 
 
-@pytest.mark.parametrize("spelling", list(Spelling))
-def test_no_spelling_writes_objects(spelling: Spelling) -> None:
+@pytest.mark.parametrize("chosen", list(Spelling))
+def test_no_spelling_writes_objects(chosen: Spelling) -> None:
     """What is no JSON value is an error."""
     with pytest.raises(TypeError):
-        dumps_json({"a": object()}, spelling)
+        dumps_json({"a": object()}, chosen)
 
 
 def test_unknown_spelling() -> None:

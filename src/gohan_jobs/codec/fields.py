@@ -8,11 +8,13 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from cattrs import (
     AttributeValidationNote,
+    BaseValidationError,
     ClassValidationError,
     IterableValidationError,
     IterableValidationNote,
 )
 
+from gohan_jobs.codec.strict_json import MAX_PROBLEMS
 from gohan_jobs.exceptions import InvalidKey
 from gohan_jobs.keys import JobId
 
@@ -119,7 +121,8 @@ def each(item: Hook[T], *, detailed: bool) -> Hook[tuple[T, ...]]:
 
     Args:
         item: the hook for one.
-        detailed: name every item that is wrong, with its index, instead of the first.
+        detailed: name every item that is wrong, with its index, instead of the first; after
+            1,000 problems the items left are not looked at.
     """
 
     def structure(value: Any, _type: Any) -> tuple[T, ...]:
@@ -135,15 +138,27 @@ def each(item: Hook[T], *, detailed: bool) -> Hook[tuple[T, ...]]:
 
 
 def _each(item: Hook[T], values: list[Any]) -> tuple[T, ...]:
-    found, errors = [], []
+    found: list[T] = []
+    errors: list[Exception] = []
+    told = 0
     for index, value in enumerate(values):
+        if told >= MAX_PROBLEMS:
+            errors.append(at_index(Unexpected("not looked at, after so many problems"), index))
+            break
         try:
             found.append(item(value, None))
         except Exception as error:  # noqa: BLE001 - any hook's error is a problem of its item
             errors.append(at_index(error, index))
+            told += _problems_in(error)
     if errors:
         raise wrong_items(errors)
     return tuple(found)
+
+
+def _problems_in(error: Exception) -> int:
+    if isinstance(error, BaseValidationError):
+        return sum(map(_problems_in, error.exceptions))
+    return 1
 
 
 def at_index(error: Exception, index: int) -> Exception:

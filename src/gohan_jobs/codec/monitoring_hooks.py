@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gohan_jobs.codec.fields import Unexpected, at_field, integer, member, wrong_fields
+from gohan_jobs.codec.strict_json import MAX_PROBLEMS
 from gohan_jobs.records import MonitoringRecord, MonitoringStatus
 
 __all__ = ["read_monitoring", "write_monitoring"]
@@ -36,6 +37,8 @@ def _errors(value: dict[str, Any]) -> list[Exception]:
             _check(name, item)
         except (Unexpected, KeyError) as error:
             errors.append(at_field(error, name, MonitoringRecord))
+        if len(errors) >= MAX_PROBLEMS:
+            break
     if len(value) == 1:
         errors.append(Unexpected("expected a status beside the version"))
     return errors

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import re
+import sys
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii
 from typing import Any
@@ -45,13 +46,13 @@ def dumps_json(value: Any, spelling: Spelling | str = Spelling.WORKER) -> str:
 
 
 def document_text(value: Any) -> str:
-    """``json.dumps(value, indent=4, separators=(", ", ": "))``, several times faster."""
-    return _indented(value, "\n")
+    """``json.dumps(value, indent=4, separators=(", ", ": "))``, fast on every Python."""
+    return _document(value)
 
 
-# Before Python 3.14 the standard library's C encoder does not indent, and its Python one yields
+# Before Python 3.13 the standard library's C encoder does not indent, and its Python one yields
 # every token through a generator a level. One frame a level: 200 of them must fit on any stack.
-def _indented(value: Any, newline: str) -> str:
+def _indented(value: Any, newline: str = "\n") -> str:
     if isinstance(value, str):
         return encode_basestring_ascii(value)
     if not isinstance(value, dict | list | tuple):
@@ -78,6 +79,11 @@ def _scalar(value: Any) -> str:
     return plain_text(value)
 
 
+_document = (
+    json.JSONEncoder(allow_nan=False, indent=4, separators=(", ", ": ")).encode
+    if sys.version_info >= (3, 13)
+    else _indented
+)
 plain_text = json.JSONEncoder(allow_nan=False).encode
 """``json.dumps(value)``: keys as they come, which is how a worker spelled a job."""
 worker_text = json.JSONEncoder(allow_nan=False, sort_keys=True).encode

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from gohan_jobs.exceptions import InvalidRecord, Problem
 
-__all__ = ["MAX_DIGITS", "MAX_LEVELS", "Refused", "deeper_than", "loads_json", "parse", "step"]
+__all__ = [
+    "MAX_DIGITS",
+    "MAX_LEVELS",
+    "MAX_PROBLEMS",
+    "Refused",
+    "deeper_than",
+    "loads_json",
+    "parse",
+    "step",
+]
 
 MAX_LEVELS = 200
 """Levels of lists and objects that a text may nest."""
 MAX_DIGITS = 4300
 """Digits that an integer may have, if the interpreter's own limit is not lower."""
+MAX_PROBLEMS = 1000
+"""Problems told of one text, and of one list in it: a megabyte can hold half a million."""
 
 _PLAIN_NAME = re.compile(r"[\w:-]{1,60}\Z")
 _NAME_SHOWN = 60
@@ -174,7 +187,7 @@ class _Repeating(dict[str, Any]):
 
 def _diagnose(text: str) -> NoReturn:
     try:
-        problems = tuple(_flaws("$", _DIAGNOSIS.decode(text)))
+        problems = tuple(itertools.islice(_flaws("$", _DIAGNOSIS.decode(text)), MAX_PROBLEMS))
     except json.JSONDecodeError as error:
         problems = (Problem("$", _syntax(error)),)
     except RecursionError:
@@ -198,8 +211,8 @@ def _flaws(path: str, value: Any) -> Iterator[Problem]:
 def _object_or_flaw(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = _Repeating(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        found.repeated = tuple(name for name in found if names.count(name) > 1)
+        times = Counter(name for name, _ in pairs)
+        found.repeated = tuple(name for name in found if times[name] > 1)
     return found
 
 
