@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import attrs
@@ -14,14 +14,15 @@ from gohan_jobs.bookkeeping import JobNotes, Quarantined
 from gohan_jobs.clock import Clock
 from gohan_jobs.estate import Estate
 from gohan_jobs.events import ConfigSetAside, Events
+from gohan_jobs.exceptions import StoreError
 from gohan_jobs.keys import JobId, Keys, Place, ResourcePath
 from gohan_jobs.manager.leadership import Leadership
-from gohan_jobs.planning import KnownJob, KnownState, KnownTemplate
 from gohan_jobs.queue import Queue
-from gohan_jobs.records import ProcessedConfig, ResourceRef
+from gohan_jobs.records import ResourceRef
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import Entry, Store, Transaction, TransactionResult
+from gohan_jobs.view import View
 
 __all__ = ["Desk", "ManagerOptions", "Timers"]
 
@@ -85,12 +86,17 @@ class Timers:
         """Do one that is due; whether there was one."""
         if not self._heap or self._heap[0][0] > now:
             return False
-        heapq.heappop(self._heap)[2]()
+        timer = heapq.heappop(self._heap)
+        try:
+            timer[2]()
+        except StoreError:
+            heapq.heappush(self._heap, timer)
+            raise
         return True
 
 
 class Desk:
-    """Shared by the manager's parts; answers what planning asks (``planning.Known``)."""
+    """Shared by the manager's parts."""
 
     def __init__(
         self,
@@ -124,6 +130,11 @@ class Desk:
         self.orphans: set[ResourcePath] = set()
         self.quarantine: dict[str, tuple[int, int]] = {}
         self.own_revisions: set[int] = set()
+
+    @property
+    def view(self) -> View:
+        """What planning asks."""
+        return View(self.estate, self.board, self.holds)
 
     @property
     def keys(self) -> Keys:
@@ -198,40 +209,6 @@ class Desk:
     def track(self, job: Tracked, notes: JobNotes) -> None:
         """The notes on a job have changed."""
         self.board.update(job, notes)
-
-    # What planning asks.
-
-    def body(self, resource_type: str, resource_id: str) -> Mapping[str, Any] | None:
-        """Body of the last config read."""
-        return self.estate.body(resource_type, resource_id)
-
-    def processed(self, path: ResourcePath) -> tuple[ProcessedConfig, int] | None:
-        """The config processed last."""
-        return self.estate.processed(path)
-
-    def state(self, path: ResourcePath) -> KnownState | None:
-        """The resource's result."""
-        return self.estate.state(path)
-
-    def stack_tenant(self, path: ResourcePath) -> str | None:
-        """The tenant of the resource's stack."""
-        return self.estate.stack_tenant(path)
-
-    def template(self, name: str) -> KnownTemplate | None:
-        """A heat_template."""
-        return self.estate.template(name)
-
-    def jobs_of(self, resource: ResourceRef) -> tuple[KnownJob, ...]:
-        """Unfinished jobs of a resource."""
-        return self.board.jobs_of(resource)
-
-    def jobs_referring_to(self, resource: ResourceRef) -> Iterable[KnownJob]:
-        """Unfinished jobs of other resources that refer to it."""
-        return self.board.jobs_referring_to(resource)
-
-    def held(self, path: ResourcePath) -> bool:
-        """Whether the resource's config is held."""
-        return path in self.holds
 
     # Reading again.
 

@@ -90,10 +90,12 @@ class Dispatch:
     def _repair(self) -> bool:
         """Deal with one job that stands nowhere."""
         while self._lost:
-            job = self._desk.board.get(self._lost.popleft())
+            job = self._desk.board.get(self._lost[0])
             if job is not None and job.place is None:
                 self._requeue(job)
+                self._lost.popleft()
                 return True
+            self._lost.popleft()
         return False
 
     def _requeue(self, job: Tracked) -> None:
@@ -326,10 +328,12 @@ class Dispatch:
     def _evaluate(self) -> bool:
         """Give one unclaimed job the params that its changed template gives (``rules`` 9)."""
         while self._stale:
-            job = self._desk.board.get(self._stale.popleft())
+            job = self._desk.board.get(self._stale[0])
             if job is not None and job.unclaimed and self._is_stale(job):
                 self._evaluate_again(job)
+                self._stale.popleft()
                 return True
+            self._stale.popleft()
         return False
 
     def _is_stale(self, job: Tracked) -> bool:
@@ -349,7 +353,7 @@ class Dispatch:
             return
         try:
             document = desk.queue.read_job(entry)
-            again = evaluate_again(document, identified[0], desk, desk.schemas, template_id)
+            again = evaluate_again(document, identified[0], desk.view, desk.schemas, template_id)
         except MappingError as error:
             self.cancel(job, str(error), publish=True)
             return

@@ -198,7 +198,7 @@ class Intake:
                 schema=schema,
                 delete_orphans=desk.options.orphans == "delete",
             )
-            return plan_removal(removal, desk, desk.schemas, desk.suffix)
+            return plan_removal(removal, desk.view, desk.schemas, desk.suffix)
         try:
             config = desk.estate.config(path)
         except GohanJobsError as error:
@@ -215,7 +215,7 @@ class Intake:
             create_revision=entry.create_revision,
             mod_revision=entry.mod_revision,
         )
-        return plan_change(change, desk, desk.schemas, desk.suffix)
+        return plan_change(change, desk.view, desk.schemas, desk.suffix)
 
     def _unreadable(self, path: ResourcePath, entry: Entry, reason: str) -> None:
         """Set a broken config aside; its ``/state`` gets the error if its version is readable.

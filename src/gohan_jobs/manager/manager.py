@@ -16,6 +16,9 @@ from gohan_jobs.exceptions import (
     GohanJobsError,
     InvalidKey,
     NotLeader,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
     UnsupportedFormat,
 )
 from gohan_jobs.keys import JobId, Place, ResourcePath
@@ -148,6 +151,11 @@ class Manager:
         except Compacted:
             self._unload()
             return True
+        except (StoreUnavailable, StoreFull):
+            raise  # nothing was written, and what was to be done is still in line
+        except StoreError:
+            self._unload()
+            raise
         except Degraded as error:
             self._degraded = error
             raise
@@ -308,9 +316,12 @@ class Manager:
             for entry in self._scan(own.jobs_prefix, revision)
         }
         for entry in self._scan(self._keys.all_jobs, revision):
-            job = self._tracked(entry, notes.get(entry.key.removeprefix(self._keys.all_jobs)))
+            noted = notes.get(entry.key.removeprefix(self._keys.all_jobs))
+            job = self._tracked(entry, noted)
             if job is None:
                 continue
+            if noted is None:
+                self._note(job)
             place, job.revision = places.pop(job.job_id, (None, 0))
             job.place = place
             self._desk.board.add(job)
@@ -369,6 +380,12 @@ class Manager:
             config_mod=config.mod_revision if config is not None else 0,
         )
 
+    def _note(self, job: Tracked) -> None:
+        """Write the notes that another program's job lacks, for the worker that claims it."""
+        own = self._desk.queue.own
+        key = own.job(job.job_id)
+        self._desk.commit(Transaction((Compare.absent(key),), (Put(key, own.dumps(job.notes)),)))
+
     def _settle(self, job: Tracked) -> None:
         """What a death may have left: a job that stands nowhere, a wait that is not over."""
         if job.place is None:
@@ -425,7 +442,11 @@ class Manager:
             self._revision = max(self._revision, batch.revision)
             for event in batch.events:
                 heard = True
-                handle(event)
+                try:
+                    handle(event)
+                except StoreError:
+                    self._unload()  # the rest of the batch would be lost
+                    raise
         return heard
 
     def _on_config(self, event: Event) -> None:

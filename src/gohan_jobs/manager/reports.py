@@ -43,7 +43,8 @@ class Reports:
         """Look at one resource; whether there was any."""
         if not self._due:
             return False
-        self._publish(self._due.popleft())
+        self._publish(self._due[0])
+        self._due.popleft()
         return True
 
     def _publish(self, path: ResourcePath) -> None:

@@ -1,0 +1,69 @@
+"""Estate and board together: what planning asks (:class:`gohan_jobs.planning.Known`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from gohan_jobs.board import Board
+from gohan_jobs.estate import Estate
+from gohan_jobs.keys import ResourcePath
+from gohan_jobs.planning import Known, KnownJob, KnownState, KnownTemplate
+from gohan_jobs.records import ProcessedConfig, ResourceRef
+
+__all__ = ["View"]
+
+
+@attrs.frozen
+class View:
+    """What is known, as planning asks for it.
+
+    Attributes:
+        estate: the resources.
+        board: the unfinished jobs.
+        holds: the paths whose config is held.
+    """
+
+    estate: Estate
+    board: Board
+    holds: Collection[ResourcePath] = ()
+
+    def body(self, resource_type: str, resource_id: str) -> Mapping[str, Any] | None:
+        """Body of the last config read."""
+        return self.estate.body(resource_type, resource_id)
+
+    def processed(self, path: ResourcePath) -> tuple[ProcessedConfig, int] | None:
+        """The config processed last."""
+        return self.estate.processed(path)
+
+    def state(self, path: ResourcePath) -> KnownState | None:
+        """The resource's result."""
+        return self.estate.state(path)
+
+    def stack_tenant(self, path: ResourcePath) -> str | None:
+        """The tenant of the resource's stack."""
+        return self.estate.stack_tenant(path)
+
+    def template(self, name: str) -> KnownTemplate | None:
+        """A heat_template."""
+        return self.estate.template(name)
+
+    def jobs_of(self, resource: ResourceRef) -> tuple[KnownJob, ...]:
+        """Unfinished jobs of a resource."""
+        return self.board.jobs_of(resource)
+
+    def jobs_referring_to(self, resource: ResourceRef) -> Iterable[KnownJob]:
+        """Unfinished jobs of other resources that refer to it."""
+        return self.board.jobs_referring_to(resource)
+
+    def held(self, path: ResourcePath) -> bool:
+        """Whether the resource's config is held."""
+        return path in self.holds
+
+
+if TYPE_CHECKING:
+
+    def _is_known(view: View) -> Known:
+        return view

@@ -1,0 +1,8 @@
+"""Workers: claim ready jobs, run their handlers, publish the results."""
+
+from __future__ import annotations
+
+from gohan_jobs.worker.executors import Executor, InlineExecutor
+from gohan_jobs.worker.worker import Worker, WorkerOptions
+
+__all__ = ["Executor", "InlineExecutor", "Worker", "WorkerOptions"]

@@ -1,0 +1,114 @@
+"""From a handler's outcome to the records that are published: pure."""
+
+from __future__ import annotations
+
+import attrs
+
+from gohan_jobs.exceptions import TransactionTooLarge
+from gohan_jobs.handlers import Done, GiveUp
+from gohan_jobs.queue import Finish
+from gohan_jobs.records import Action, HeatStack, JobState, OnFailure, StackOutput, StateRecord
+from gohan_jobs.records.outcomes import completed, failed, failed_job_state
+from gohan_jobs.redaction import Redactor
+from gohan_jobs.worker.claim import Claim
+
+__all__ = ["finish_of", "too_large"]
+
+
+def finish_of(claim: Claim, outcome: Done | GiveUp, redactor: Redactor) -> Finish:
+    """The results of a job."""
+    if isinstance(outcome, GiveUp):
+        return _failure(claim, outcome, redactor)
+    return _success(claim, outcome, redactor)
+
+
+def too_large(claim: Claim, finish: Finish, error: TransactionTooLarge) -> Finish:
+    """The results of a job whose outputs don't fit the store (``rules`` 19)."""
+    reason = f"result too large to be stored: {error}"
+    action = claim.job.action
+    stack = finish.stack
+    return attrs.evolve(
+        finish,
+        stack=None if stack is None else attrs.evolve(stack, output=()),
+        job_state=failed_job_state(action, reason),
+        state=failed(action, claim.job.version, reason),
+        failure=reason,
+    )
+
+
+def _success(claim: Claim, outcome: Done, redactor: Redactor) -> Finish:
+    job = claim.job
+    removes = job.action == Action.DELETE
+    outputs = outcome.outputs
+    if outputs is None and claim.own_stack is not None and not removes:
+        outputs = claim.own_stack.output  # of the workflow's Heat job (2017)
+    return Finish(
+        job_id=job.id,
+        notes=claim.notes,
+        stack=None if removes else _scrubbed(claim, outcome.stack, redactor),
+        job_state=None if removes else _job_state(claim, outcome),
+        state=_state(claim, outcome, outputs) if job.is_last and not _silent(claim) else None,
+        removes=removes and outcome.stack is not None,
+        planned_at=claim.planned_at,
+    )
+
+
+def _silent(claim: Claim) -> bool:
+    """A one-step delete publishes nothing (``rules`` 11): its config is gone."""
+    return claim.notes.config_create == 0
+
+
+def _job_state(claim: Claim, outcome: Done) -> JobState:
+    state = outcome.state_monitoring
+    if state is not None:
+        return JobState(heat_outputs=outcome.outputs, state_monitoring=dict(state))
+    return JobState(
+        heat_outputs=outcome.outputs or (), orchestration_state=completed(claim.job.action)[1]
+    )
+
+
+def _state(claim: Claim, outcome: Done, outputs: tuple[StackOutput, ...] | None) -> StateRecord:
+    worker_state, orchestration_state = completed(claim.job.action)
+    monitoring = outcome.state_monitoring
+    return StateRecord(
+        worker_state=worker_state,
+        orchestration_state=orchestration_state if monitoring is None else None,
+        heat_outputs=outputs if monitoring is not None else (outputs or ()),
+        state_monitoring=None if monitoring is None else dict(monitoring),
+        version=claim.job.version,
+    )
+
+
+def _failure(claim: Claim, outcome: GiveUp, redactor: Redactor) -> Finish:
+    job = claim.job
+    reason = redactor.scrub(outcome.reason, _secrets(claim, redactor))
+    ignored = job.on_failure == OnFailure.IGNORE
+    removes = _silent(claim)
+    state = None
+    if not removes and not ignored:
+        state = failed(job.action, job.version, reason)
+    elif not removes and job.is_last:
+        state = _state(claim, Done(), ())
+    return Finish(
+        job_id=job.id,
+        notes=claim.notes,
+        stack=_scrubbed(claim, outcome.stack, redactor),
+        job_state=failed_job_state(job.action, reason),
+        state=state,
+        failure=reason,
+        removes=removes,
+        planned_at=claim.planned_at,
+    )
+
+
+def _scrubbed(claim: Claim, stack: HeatStack | None, redactor: Redactor) -> HeatStack | None:
+    """Heat may quote a parameter in its reason."""
+    if stack is None:
+        return None
+    reason = redactor.scrub(stack.status_reason, _secrets(claim, redactor))
+    return attrs.evolve(stack, status_reason=reason)
+
+
+def _secrets(claim: Claim, redactor: Redactor) -> frozenset[str]:
+    params = [{"param": param.param, "value": param.value} for param in claim.job.params]
+    return redactor.secrets_in(claim.job.resource_input, params)
