@@ -1,0 +1,291 @@
+"""Feed a recorded trace through the library, and give what the library wrote and called.
+
+The store is in memory, the clock virtual, and the orchestrator does nothing by itself: each of the
+trace's ``stack`` events ends the operation then under way. The format of both files is that of the
+recordings: one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from gohan_jobs.clock import VirtualClock
+from gohan_jobs.codec import Codec
+from gohan_jobs.codec.strict_json import loads_json
+from gohan_jobs.events import Event as LifecycleEvent
+from gohan_jobs.events import StackRequested
+from gohan_jobs.exceptions import GohanJobsError, InvalidRecord, Problem, StackNotFound
+from gohan_jobs.keys import Keys, RecordKind, ResourcePath
+from gohan_jobs.lifecycle import Lifecycle
+from gohan_jobs.manager import ManagerOptions
+from gohan_jobs.orchestrators.base import Diagnosis, Orchestrator, Stack, StackRequest
+from gohan_jobs.records import Action, StackOutput, StackStatus
+from gohan_jobs.schemas import Schemas
+from gohan_jobs.stores.base import Delete, EventKind, Put, Transaction
+from gohan_jobs.stores.memory import MemoryStore
+from gohan_jobs.worker import WorkerOptions
+
+__all__ = ["ScriptedHeat", "replay", "replay_lines"]
+
+_SETTLE = 2.0
+_NEVER = 1e12
+
+_KINDS = {
+    RecordKind.JOB: "job",
+    RecordKind.STATE: "state",
+    RecordKind.HEAT_STACK: "heat_stack",
+}
+
+
+@attrs.define
+class _Scripted:
+    stack: Stack
+    outputs: tuple[StackOutput, ...] = ()
+
+
+class ScriptedHeat:
+    """An orchestrator whose operations end when it is told, and as it is told.
+
+    It checks nothing: a recorded template may need resource types that nobody has any more.
+
+    Attributes:
+        unseen: operations that have ended and that nobody has looked at yet.
+    """
+
+    request_timeout = 1.0
+
+    def __init__(self) -> None:
+        self._stacks: dict[tuple[str, str], _Scripted] = {}
+        self._count = 0
+        self.unseen = 0
+
+    def end(self, name: str, status: str, reason: str, outputs: tuple[StackOutput, ...]) -> bool:
+        """End the operation under way on a stack; whether there was one."""
+        for key, scripted in list(self._stacks.items()):
+            if key[1] != name or not scripted.stack.in_progress:
+                continue
+            if status == StackStatus.DELETE_COMPLETE:
+                del self._stacks[key]
+            else:
+                scripted.stack = attrs.evolve(scripted.stack, status=status, status_reason=reason)
+                scripted.outputs = outputs
+            self.unseen += 1
+            return True
+        return False
+
+    def find(self, tenant: str, name: str) -> Stack | None:
+        """The stack of that name."""
+        found = self._stacks.get((tenant, name))
+        return None if found is None else found.stack
+
+    def create(self, request: StackRequest) -> Stack:
+        """Begin; it is in progress until it is ended."""
+        self._count += 1
+        stack = Stack(
+            id=str(self._count),
+            name=request.name,
+            tenant=request.tenant,
+            status=StackStatus.CREATE_IN_PROGRESS,
+            tags=request.tags,
+        )
+        self._stacks[request.tenant, request.name] = _Scripted(stack)
+        return stack
+
+    def update(self, stack: Stack, request: StackRequest) -> None:
+        """Begin; it is in progress until it is ended."""
+        found = self._stacks.get((stack.tenant, stack.name))
+        if found is None:
+            raise StackNotFound(f"The Stack ({stack.name}) could not be found.")
+        found.stack = attrs.evolve(stack, status=StackStatus.UPDATE_IN_PROGRESS, tags=request.tags)
+
+    def delete(self, stack: Stack) -> None:
+        """Begin; it is in progress until it is ended."""
+        found = self._stacks.get((stack.tenant, stack.name))
+        if found is not None:
+            found.stack = attrs.evolve(stack, status=StackStatus.DELETE_IN_PROGRESS)
+
+    def observe(self, stacks: Sequence[Stack]) -> Mapping[str, Stack | None]:
+        """How they are."""
+        self.unseen = 0
+        return {stack.id: self.find(stack.tenant, stack.name) for stack in stacks}
+
+    def outputs(self, stack: Stack) -> tuple[StackOutput, ...]:
+        """The outputs it was ended with."""
+        return self._stacks[stack.tenant, stack.name].outputs
+
+    def diagnose(self, stack: Stack) -> Diagnosis:
+        """Nothing beyond the status reason is recorded."""
+        del stack
+        return Diagnosis()
+
+    def validate(self, request: StackRequest) -> None:
+        """Accept everything."""
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def replay_lines(lines: Iterable[str], schemas: Schemas, *, source: str = "trace") -> Iterator[str]:
+    """As :func:`replay`, from and to lines of JSON.
+
+    Raises:
+        InvalidRecord: a line is no JSON object, or lacks what its event needs.
+    """
+    rows = (
+        _object(f"{source} line {number}", line)
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+    )
+    for row in replay(rows, schemas):
+        yield json.dumps(row)
+
+
+def replay(rows: Iterable[Mapping[str, Any]], schemas: Schemas) -> Iterator[dict[str, Any]]:
+    """Feed a trace's events through the library.
+
+    Args:
+        rows: the events, in order: ``config`` with key and value (None: removed, ``/state`` too),
+            and ``stack`` with the record that the operation under way ended in.
+        schemas: the types.
+
+    Yields:
+        ``job``, ``heat``, ``heat_stack`` and ``state`` rows, in the order in which they happened.
+
+    Raises:
+        GohanJobsError: an event does not fit what the library is doing.
+    """
+    run = _Replay(schemas)
+    for row in rows:
+        run.feed(row)
+        yield from run.taken()
+
+
+class _Replay:
+    def __init__(self, schemas: Schemas) -> None:
+        self._codec = Codec()
+        self._keys: Keys = self._codec.keys
+        self._clock = VirtualClock()
+        self._store = MemoryStore(clock=self._clock)
+        self._heat = ScriptedHeat()
+        self._rows: list[dict[str, Any]] = []
+        self._watch = self._store.watch("/", 1)
+        self._lifecycle = Lifecycle(
+            self._store,
+            self._heat,
+            schemas,
+            clock=self._clock,
+            codec=self._codec,
+            hooks=(self._hear,),
+            manager=ManagerOptions(hold_time=_NEVER),
+            worker=WorkerOptions(slots=1_000_000),
+        )
+        self._settle()
+
+    def taken(self) -> list[dict[str, Any]]:
+        """What has happened since the last call."""
+        rows, self._rows = self._rows, []
+        return rows
+
+    def feed(self, row: Mapping[str, Any]) -> None:
+        """One event, and everything that follows from it."""
+        if row["event"] == "config":
+            self._config(row["key"], row["value"])
+        elif row["event"] == "stack":
+            self._end(row["key"], row["value"])
+        else:
+            raise GohanJobsError(f"unknown event {row['event']!r} in the trace")
+        self._settle()
+
+    def _config(self, key: str, value: Mapping[str, Any] | None) -> None:
+        if value is None:
+            path = self._keys.path_in(self._keys.config, key) or ResourcePath("")
+            change = Transaction((), (Delete(key), Delete(self._keys.state_of(path))))
+        else:
+            config = self._codec.config(key, json.dumps(value))
+            text = self._codec.dumps(config).encode()
+            change = Transaction((), (Put(key, text),))
+        self._store.transact(change)
+
+    def _end(self, key: str, value: Mapping[str, Any]) -> None:
+        record = self._codec.heat_stack(key, json.dumps(value))
+        name = record.id.replace(":", "_", 1)
+        if not self._heat.end(name, str(record.stack_status), record.status_reason, record.output):
+            raise GohanJobsError(f"{key}: no operation is under way on {name}")
+
+    def _settle(self) -> None:
+        while True:
+            worked = self._lifecycle.step()
+            self._collect()
+            if worked:
+                continue
+            if not self._heat.unseen:
+                return
+            due = self._lifecycle.due
+            self._clock.advance(_SETTLE if due is None else max(due - self._clock.now(), 0.0))
+
+    def _hear(self, event: LifecycleEvent) -> None:
+        if isinstance(event, StackRequested):
+            self._rows.append(_heat_row(event))
+
+    def _collect(self) -> None:
+        while (batch := self._watch.poll()) is not None:
+            for event in batch.events:
+                if event.kind is EventKind.PUT and event.entry is not None:
+                    self._wrote(event.key, event.entry.value)
+
+    def _wrote(self, key: str, text: bytes) -> None:
+        try:
+            kind = _KINDS.get(self._keys.parse(key).kind)
+        except GohanJobsError:
+            return
+        if kind is not None:
+            self._rows.append({"kind": kind, "key": key, "value": json.loads(text)})
+
+
+def _heat_row(event: StackRequested) -> dict[str, Any]:
+    job_id = event.job_id
+    operation = {Action.CREATE: "create", Action.MODIFY: "update"}.get(
+        Action(job_id.action), "delete"
+    )
+    row: dict[str, Any] = {
+        "kind": "heat",
+        "job": str(job_id),
+        "op": operation,
+        "stack": event.stack,
+        "tenant": event.tenant,
+    }
+    if event.request is not None:
+        row |= {
+            "parameters": dict(event.request.parameters),
+            "jinja": dict(event.jinja),
+            "template": event.request.template,
+            "timeout_mins": event.request.timeout_mins,
+            "disable_rollback": event.request.disable_rollback,
+        }
+    return row
+
+
+def _object(where: str, line: str) -> dict[str, Any]:
+    value = loads_json(where, line)
+    problems = []
+    if not isinstance(value, dict):
+        problems.append(Problem("$", f"expected an object, found {type(value).__name__}"))
+    else:
+        problems += [
+            Problem(f"$.{name}", "required field missing")
+            for name in ("event", "key", "value")
+            if name not in value
+        ]
+    if problems:
+        raise InvalidRecord(where, tuple(problems))
+    return dict(value)
+
+
+if TYPE_CHECKING:
+
+    def _is_orchestrator(heat: ScriptedHeat) -> Orchestrator:
+        return heat
