@@ -19,12 +19,15 @@ import sys
 import tempfile
 import threading
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
 import pytest
 import requests
+
+from gohan_jobs.exceptions import OrchestratorUnavailable
+from gohan_jobs.orchestrators.base import Orchestrator, Stack
 
 __all__ = [
     "KeystoneCloud",
@@ -33,12 +36,18 @@ __all__ = [
     "keystone_cloud",
     "project",
     "real_heat",
+    "settled",
+    "until",
 ]
 
 HERE = pathlib.Path(__file__).parent / "heat"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "gohan-jobs"
 START_SECONDS = 60
 """Seconds that a service may take to start; it takes 3 to 6 on a quiet machine."""
+
+
+SETTLE_SECONDS = 90
+"""Seconds that a stack may take to settle."""
 
 
 class CannotInstall(Exception):
@@ -83,6 +92,23 @@ def or_skip() -> Iterator[None]:
         if os.environ.get("GOHAN_JOBS_REQUIRE_HEAT") == "1":
             raise
         pytest.skip(f"a real service can't be installed here: {error}")
+
+
+def settled(heat: Orchestrator, stack: Stack) -> Stack | None:
+    """The stack once nothing is under way; None once it is deleted."""
+    return until(heat, stack, lambda now: now is None or not now.in_progress)
+
+
+def until(heat: Orchestrator, stack: Stack, ready: Callable[[Stack | None], bool]) -> Stack | None:
+    """The stack once it is as wanted; a Heat that is away is waited for."""
+    pause = threading.Event()
+    for _ in range(SETTLE_SECONDS * 20):
+        with contextlib.suppress(OrchestratorUnavailable):
+            now = heat.observe([stack])[stack.id]
+            if ready(now):
+                return now
+        pause.wait(0.05)
+    raise AssertionError(f"{stack.name} did not settle in {SETTLE_SECONDS} s")
 
 
 class Service:

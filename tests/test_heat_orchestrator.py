@@ -685,7 +685,7 @@ def test_nothing_secret_is_logged(
     """With everything at DEBUG no parameter, password or token is in the log."""
     caplog.set_level(logging.DEBUG)
     for name in list(logging.root.manager.loggerDict):
-        logging.getLogger(name).setLevel(logging.DEBUG)
+        caplog.set_level(logging.DEBUG, logger=name)  # and back after the test
     cloud.script.extend(
         [
             Answer(201, {"stack": {"id": "new"}}),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,7 +21,7 @@ from gohan_jobs.orchestrators.base import Diagnosis, Orchestrator, Stack, StackR
 from gohan_jobs.orchestrators.heat import CallBudget, HeatOrchestrator, HeatSettings
 from gohan_jobs.records import StackOutput, StackStatus
 from gohan_jobs.testing.orchestrators import OrchestratorSuite
-from real_services import RealHeat
+from real_services import RealHeat, settled
 
 pytestmark = pytest.mark.heat
 
@@ -99,12 +98,7 @@ class Bench:
 
     def settled(self, stack: Stack) -> Stack | None:
         """The stack once nothing is under way."""
-        pause = threading.Event()
-        while True:
-            now = self.heat.observe([stack])[stack.id]
-            if now is None or not now.in_progress:
-                return now
-            pause.wait(0.05)
+        return settled(self.heat, stack)
 
     def status(self, stack: Stack) -> str | None:
         """The status of the stack once nothing is under way; None if it is deleted."""

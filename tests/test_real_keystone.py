@@ -6,7 +6,6 @@ Nothing takes the project from the URL here: Heat puts a stack into the token's 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from gohan_jobs.exceptions import (
 from gohan_jobs.orchestrators.base import Stack, StackRequest
 from gohan_jobs.orchestrators.heat import CloudConfig, HeatOrchestrator, HeatSettings
 from gohan_jobs.records import StackStatus
-from real_services import KeystoneCloud
+from real_services import KeystoneCloud, settled, until
 
 pytestmark = pytest.mark.heat
 
@@ -72,27 +71,6 @@ def operator(keystone_cloud: KeystoneCloud) -> Iterator[HeatOrchestrator]:
     heat.close()
 
 
-def until(
-    heat: HeatOrchestrator, stack: Stack, ready: Callable[[Stack | None], bool]
-) -> Stack | None:
-    """The stack once it is as wanted; what passes is waited out."""
-    pause = threading.Event()
-    while True:
-        try:
-            now = heat.observe([stack])[stack.id]
-        except OrchestratorUnavailable:
-            pause.wait(0.1)
-            continue
-        if ready(now):
-            return now
-        pause.wait(0.1)
-
-
-def is_settled(stack: Stack | None) -> bool:
-    """Whether nothing is under way."""
-    return stack is None or not stack.in_progress
-
-
 def test_each_stack_in_its_project(
     keystone_cloud: KeystoneCloud, operator: HeatOrchestrator
 ) -> None:
@@ -104,17 +82,17 @@ def test_each_stack_in_its_project(
     first = operator.create(request(one, "same"))
     assert None is operator.find(two, "same")
     second = operator.create(request(two, "same"))
-    settled = [until(operator, stack, is_settled) for stack in (first, second)]
+    made = [settled(operator, stack) for stack in (first, second)]
     assert [
         (first.id, one, StackStatus.CREATE_COMPLETE, (f"of:{one}",)),
         (second.id, two, StackStatus.CREATE_COMPLETE, (f"of:{two}",)),
-    ] == [(s.id, s.tenant, s.status, s.tags) for s in settled if s is not None]
+    ] == [(s.id, s.tenant, s.status, s.tags) for s in made if s is not None]
     found = [operator.find(project, "same") for project in keystone_cloud.projects]
     assert [first.id, second.id] == [stack.id for stack in found if stack is not None]
     assert [one, two] == [owner(keystone_cloud, stack) for stack in (first, second)]
     operator.delete(first)
     until(operator, first, lambda now: now is None)
-    assert {first.id: None, second.id: settled[1]} == operator.observe([first, second])
+    assert {first.id: None, second.id: made[1]} == operator.observe([first, second])
 
 
 def owner(cloud: KeystoneCloud, stack: Stack) -> str:
@@ -209,11 +187,11 @@ def test_tokens_expire_while_a_stack_is_created(
         heat = HeatOrchestrator.from_session(session)
         stack = heat.create(request(one, "slow", seconds=4))
         token = session.get_token()
-        settled = until(heat, stack, is_settled)
+        made = settled(heat, stack)
         heat.close()
         assert token != session.get_token()
-    assert settled is not None
-    assert StackStatus.CREATE_COMPLETE == settled.status
+    assert made is not None
+    assert StackStatus.CREATE_COMPLETE == made.status
 
 
 def test_the_quota_may_be_freed_later(
@@ -237,7 +215,7 @@ def test_the_quota_may_be_freed_later(
 
 def remove(heat: HeatOrchestrator, stack: Stack) -> None:
     """Delete a stack, and wait until it is gone."""
-    until(heat, stack, is_settled)
+    settled(heat, stack)
     heat.delete(stack)
     until(heat, stack, lambda now: now is None)
 
@@ -248,7 +226,7 @@ def test_heat_restarts_while_stacks_are_watched(
     """While Heat is away every call is retryable; after it, the same orchestrator goes on."""
     one = keystone_cloud.projects[0]
     stack = operator.create(request(one, "same"))
-    before = until(operator, stack, is_settled)
+    before = settled(operator, stack)
     keystone_cloud.heat.stop()
     calls: list[Callable[[], object]] = [
         lambda: operator.observe([stack]),
@@ -260,7 +238,7 @@ def test_heat_restarts_while_stacks_are_watched(
     errors = [error_of(call) for call in calls]
     keystone_cloud.heat.restart()
     assert [OrchestratorUnavailable] * 5 == [type(error) for error in errors]
-    assert before == until(operator, stack, is_settled)
+    assert before == settled(operator, stack)
 
 
 def error_of(call: Callable[[], object]) -> OrchestratorError:
