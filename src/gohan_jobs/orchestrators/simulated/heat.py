@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import collections
-import copy
 import itertools
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import attrs
 
 from gohan_jobs.clock import Clock
 from gohan_jobs.exceptions import OrchestratorError, StackExists, StackNotFound
@@ -22,6 +18,7 @@ from gohan_jobs.orchestrators.simulated.acceptance import (
     validate,
 )
 from gohan_jobs.orchestrators.simulated.outcomes import Call, Outcome
+from gohan_jobs.orchestrators.simulated.recorder import CallRecorder
 from gohan_jobs.orchestrators.simulated.registry import StackRegistry
 from gohan_jobs.orchestrators.simulated.resource_types import DEFAULT_NAMESPACES
 from gohan_jobs.orchestrators.simulated.scripting import Scripts
@@ -57,9 +54,6 @@ class SimulatedHeat:
         outcome_of: asked about each call for which nothing was scripted; an answer of None lets
             the call go as the template says.
         call_history: how many calls are remembered.
-
-    Attributes:
-        outage: while set, every call raises it and has no effect.
     """
 
     def __init__(
@@ -75,7 +69,6 @@ class SimulatedHeat:
         outcome_of: Callable[[Call], Outcome | None] | None = None,
         call_history: int = 100_000,
     ) -> None:
-        self.outage: OrchestratorError | None = None
         self._clock = clock
         self._operation_seconds = operation_seconds
         self._default_timeout = default_timeout_seconds
@@ -86,13 +79,22 @@ class SimulatedHeat:
         self._scripts = Scripts(outcome_of)
         self._lock = threading.RLock()
         self._stacks = StackRegistry(clock)
-        self._calls: collections.deque[Call] = collections.deque(maxlen=call_history)
+        self._recorder = CallRecorder(clock, self._scripts, call_history)
+
+    @property
+    def outage(self) -> OrchestratorError | None:
+        """While it is set, every call raises it and has no effect."""
+        return self._recorder.outage
+
+    @outage.setter
+    def outage(self, error: OrchestratorError | None) -> None:
+        self._recorder.outage = error
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """Every call so far, oldest first, those that raised included."""
         with self._lock:
-            return tuple(self._calls)
+            return self._recorder.calls
 
     @property
     def changes(self) -> tuple[Call, ...]:
@@ -189,7 +191,7 @@ class SimulatedHeat:
         Raises:
             OrchestratorError: what was scripted for such a call, or the outage.
         """
-        self._run(self._new_call(op, stack, tenant, stack_id), lambda _outcome: None)
+        self._run(self._recorder.call(op, stack, tenant, stack_id), lambda _outcome: None)
 
     def inspect(self, tenant: str, identity: str, render: Callable[[SimulatedStack], T]) -> T:
         """Look at one stack without a call being recorded.
@@ -215,7 +217,7 @@ class SimulatedHeat:
 
     def find(self, tenant: str, name: str) -> Stack | None:
         """The live stack of that name."""
-        call = self._new_call("find", name, tenant)
+        call = self._recorder.call("find", name, tenant)
 
         def work(_outcome: Outcome) -> Stack | None:
             stack = self._stacks.by_name(tenant, name)
@@ -231,7 +233,8 @@ class SimulatedHeat:
             StackRejected: the template, a parameter or a tag.
         """
         return self._run(
-            self._request_call("create", request), lambda outcome: self._create(request, outcome)
+            self._recorder.request("create", request),
+            lambda outcome: self._create(request, outcome),
         )
 
     def update(self, stack: Stack, request: StackRequest) -> None:
@@ -241,12 +244,12 @@ class SimulatedHeat:
             StackNotFound: it is gone, or being deleted.
             StackRejected: the template, a parameter or a tag.
         """
-        call = self._request_call("update", request, stack.id)
+        call = self._recorder.request("update", request, stack.id)
         self._run(call, lambda outcome: self._update(stack, request, outcome))
 
     def delete(self, stack: Stack) -> None:
         """Start deleting a stack, whatever it is doing. One that is gone is no error."""
-        call = self._new_call("delete", stack.name, stack.tenant, stack.id)
+        call = self._recorder.call("delete", stack.name, stack.tenant, stack.id)
 
         def work(outcome: Outcome) -> None:
             found = self._stacks.by_id(stack.tenant, stack.id)
@@ -258,7 +261,7 @@ class SimulatedHeat:
     def observe(self, stacks: Sequence[Stack]) -> Mapping[str, Stack | None]:
         """Look at stacks again; None for each that is deleted."""
         names = " ".join(stack.name for stack in stacks)
-        call = self._new_call("observe", names, stacks[0].tenant if stacks else "")
+        call = self._recorder.call("observe", names, stacks[0].tenant if stacks else "")
 
         def work(_outcome: Outcome) -> dict[str, Stack | None]:
             found = {stack.id: self._stacks.by_id(stack.tenant, stack.id) for stack in stacks}
@@ -272,7 +275,7 @@ class SimulatedHeat:
         Raises:
             StackNotFound: it is gone.
         """
-        call = self._new_call("outputs", stack.name, stack.tenant, stack.id)
+        call = self._recorder.call("outputs", stack.name, stack.tenant, stack.id)
 
         def work(_outcome: Outcome) -> tuple[StackOutput, ...]:
             found = self._stacks.by_id(stack.tenant, stack.id)
@@ -284,7 +287,7 @@ class SimulatedHeat:
 
     def diagnose(self, stack: Stack) -> Diagnosis:
         """The failed resources' reasons and the last events; empty if there are none."""
-        call = self._new_call("diagnose", stack.name, stack.tenant, stack.id)
+        call = self._recorder.call("diagnose", stack.name, stack.tenant, stack.id)
 
         def work(_outcome: Outcome) -> Diagnosis:
             found = self._stacks.by_id(stack.tenant, stack.id)
@@ -306,7 +309,7 @@ class SimulatedHeat:
         Raises:
             StackRejected: it would not.
         """
-        call = self._request_call("validate", request)
+        call = self._recorder.request("validate", request)
         namespaces, scripts = self._namespaces, self._scripts
         self._run(call, lambda _: validate(request, namespaces=namespaces, scripts=scripts))
 
@@ -315,23 +318,7 @@ class SimulatedHeat:
 
     def _run(self, call: Call, work: Callable[[Outcome], T]) -> T:
         with self._lock:
-            try:
-                result = self._attempt(call, work)
-            except OrchestratorError as error:
-                self._calls.append(attrs.evolve(call, error=type(error).__name__))
-                raise
-            self._calls.append(call)
-            return result
-
-    def _attempt(self, call: Call, work: Callable[[Outcome], T]) -> T:
-        if self.outage is not None:
-            raise copy.copy(self.outage)
-        outcome = self._scripts.take(call)
-        if outcome.error is None:
-            return work(outcome)
-        if outcome.takes_effect:
-            work(outcome)
-        raise copy.copy(outcome.error)
+            return self._recorder.run(call, work)
 
     def _create(self, request: StackRequest, outcome: Outcome) -> Stack:
         parse_template(request.template)
@@ -385,19 +372,6 @@ class SimulatedHeat:
             time_limit=limit if self._enforce_timeouts else math.inf,
             outcome=outcome,
             blueprint=blueprint,
-        )
-
-    def _new_call(self, op: str, stack: str, tenant: str, stack_id: str = "") -> Call:
-        return Call(op=op, stack=stack, tenant=tenant, at=self._clock.wall(), stack_id=stack_id)
-
-    def _request_call(self, op: str, request: StackRequest, stack_id: str = "") -> Call:
-        return attrs.evolve(
-            self._new_call(op, request.name, request.tenant, stack_id),
-            tags=request.tags,
-            parameters=copy.deepcopy(dict(request.parameters)),
-            template=request.template,
-            timeout_mins=request.timeout_mins,
-            disable_rollback=request.disable_rollback,
         )
 
 
