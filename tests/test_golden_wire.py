@@ -87,9 +87,9 @@ def recorded() -> Iterator[Shape]:
 
 def answer(request: Request) -> Answer:
     """Something that is good enough for each of the requests."""
-    stack = listed("one", id=ID, outputs=[{"output_key": "o"}, {"output_key": "p"}])
+    stack = listed("one", project="proj", id=ID, outputs=[{"output_key": "o"}, {"output_key": "p"}])
     bodies: dict[str, Any] = {
-        "stacks": [stack, listed("bad", id=TWO.id)],
+        "stacks": [stack, listed("bad", project="proj", id=TWO.id)],
         "stack": stack,
         "resources": [],
         "events": [],

@@ -288,10 +288,20 @@ def test_an_administrators_listing_is_narrowed(
     assert 2 == len(cloud.requests) + len(cloud.logins)
 
 
-def test_a_foreign_stack_alone_is_none(cloud: ScriptedCloud, logged_in: HeatOrchestrator) -> None:
-    """Another project's stack is not taken for the tenant's own."""
-    cloud.script.append(stacks(listed(project="other")))
-    assert None is logged_in.find("p", "one")
+def test_a_foreign_stack_alone_is_none(
+    cloud: ScriptedCloud, logged_in: HeatOrchestrator, heat: HeatOrchestrator
+) -> None:
+    """Another project's stack is not taken for the tenant's own, whether token or URL name it."""
+    cloud.otherwise = stacks(listed(project="other"))
+    assert [None, None] == [logged_in.find("p", "one"), heat.find("p", "one")]
+
+
+def test_an_endpoint_of_one_project(cloud: ScriptedCloud) -> None:
+    """Where neither token nor URL name the tenant's project, all that is listed is its own."""
+    cloud.otherwise = stacks(listed(project="admin"))
+    heat = HeatOrchestrator.from_endpoint(f"{cloud.url}/v1/admin")
+    assert None is not heat.find("p", "one")
+    heat.close()
 
 
 def test_delete_of_what_is_gone_is_no_error(cloud: ScriptedCloud, heat: HeatOrchestrator) -> None:
@@ -520,7 +530,7 @@ def test_close_is_idempotent_and_final(cloud: ScriptedCloud, heat: HeatOrchestra
 
 def test_threads_share_an_orchestrator(cloud: ScriptedCloud, heat: HeatOrchestrator) -> None:
     """Calls from many threads, for several tenants, are all answered and counted."""
-    cloud.otherwise = stacks(listed())
+    cloud.otherwise = lambda request: stacks(listed(project=request.path.split("/")[2]))
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda n: heat.find(f"p{n % 4}", "one"), range(40)))
     assert [f"p{n % 4}" for n in range(40)] == [stack.tenant for stack in found if stack]
@@ -563,6 +573,23 @@ def test_logging_in_counts_as_time(cloud: ScriptedCloud) -> None:
         heat.delete(ONE)
     heat.close()
     assert [] == cloud.requests
+
+
+def test_no_time_for_another_token(cloud: ScriptedCloud) -> None:
+    """A 401 that came too late is not mended: the call would go out after its time."""
+    clock = VirtualClock()
+    settings = HeatSettings(clock=clock, request_timeout=5)
+    heat = HeatOrchestrator.from_config(password_of(cloud), settings)
+
+    def refuse_slowly(request: Request) -> Answer:
+        clock.advance(6)
+        return Answer(401)
+
+    cloud.script.append(refuse_slowly)
+    with pytest.raises(OrchestratorUnavailable, match="no time left"):
+        heat.delete(ONE)
+    heat.close()
+    assert 1 == heat.requests_sent == len(cloud.requests)
 
 
 def test_each_tenant_logs_in_to_its_project(
@@ -707,9 +734,12 @@ def test_nothing_secret_is_logged(
 
 
 def test_settings_are_checked() -> None:
-    """A time-out of nothing would send nothing."""
+    """A time-out of nothing would send nothing, and an endpoint has to be one."""
     with pytest.raises(ValueError, match="request_timeout"):
         HeatSettings(request_timeout=0)
+    for endpoint in ("http://h/100%", "http://h/%(tenant)s", "http://h/%s%d"):
+        with pytest.raises(ValueError, match="endpoint"):
+            HeatSettings(endpoint=endpoint)
 
 
 def test_the_time_out_is_told(heat: HeatOrchestrator) -> None:

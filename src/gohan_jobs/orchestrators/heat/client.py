@@ -82,7 +82,7 @@ class HeatClient:
 
     def _owns(self, info: Mapping[str, Any]) -> bool:
         # An administrator's listing holds the stacks of all projects.
-        return self._wire.project is None or answers.project_of(info) in {None, self._tenant}
+        return not self._wire.is_projects or answers.project_of(info) in {None, self._tenant}
 
     def show(self, path: str) -> Stack:
         """A stack as it is, a deleted one too."""
@@ -142,7 +142,7 @@ class _Wire(http.SessionClient):  # type: ignore[misc] # heatclient is not typed
     """heatclient's transport, with a budget, a deadline, and nothing logged.
 
     Attributes:
-        project: the token's project, once there is a token that has one; then the tenant's.
+        is_projects: whether token or URL name the tenant's project, as far as is known.
     """
 
     def __init__(
@@ -160,7 +160,8 @@ class _Wire(http.SessionClient):  # type: ignore[misc] # heatclient is not typed
             region_name=settings.region_name,
             logger=SILENT,
         )
-        self.project: str | None = None
+        self.is_projects = "%(" in (settings.endpoint or "")
+        self._project: str | None = None
         self._tenant = tenant
         self._settings = settings
         self._on_request = on_request
@@ -193,7 +194,7 @@ class _Wire(http.SessionClient):  # type: ignore[misc] # heatclient is not typed
             How many seconds it may take to connect, and then to answer.
         """
         clock = self._settings.clock
-        if not self._settings.budget.acquire(self._tenant, deadline - clock.now()):
+        if not self._settings.budget.acquire(self._tenant, max(0.0, deadline - clock.now())):
             raise OrchestratorUnavailable("not sent: the budget of calls a second is used up")
         self._log_in()
         left = deadline - clock.now()
@@ -205,9 +206,13 @@ class _Wire(http.SessionClient):  # type: ignore[misc] # heatclient is not typed
 
     def _log_in(self) -> None:
         self.session.get_auth_headers()  # now, if it must
-        self.project = self.session.get_project_id()
-        if self.project not in {None, self._tenant}:
-            raise OrchestratorRefused(f"the token is of project {self.project}, not {self._tenant}")
+        if self._project is not None:
+            return  # that of an authentication never changes
+        project = self.session.get_project_id()
+        if project not in {None, self._tenant}:
+            raise OrchestratorRefused(f"the token is of project {project}, not {self._tenant}")
+        self._project = project
+        self.is_projects |= project is not None
 
 
 def _endpoint(template: str | None, tenant: str) -> str | None:
