@@ -141,13 +141,27 @@ resources:
   bad: {type: "OS::Heat::TestResource", properties: {fail: true, wait_secs: 2}}
   slow: {type: "OS::Heat::TestResource", properties: {wait_secs: -1}}
   later: {type: "OS::Heat::None", depends_on: bad}
+  last: {type: "OS::Heat::None", depends_on: later}
+  after: {type: "OS::Heat::None", depends_on: slow}
+  good: {type: "OS::Heat::None"}
 """
     )
     stack = heat.create(request(template))
     clock.advance(2)
     why = "ValueError: resources.bad: Test Resource failed bad"
     assert seen(heat, stack) == ("CREATE_FAILED", f"Resource CREATE failed: {why}")
-    assert heat.diagnose(stack).resources == (f"bad: {why}", "slow: CREATE aborted")
+    assert set(heat.diagnose(stack).resources) == {f"bad: {why}", "slow: CREATE aborted"}
+    states = heat.inspect(
+        "t", "net_1", lambda s: {n: (r.action, r.status) for n, r in s.resources.items()}
+    )
+    assert states == {
+        "bad": ("CREATE", "FAILED"),
+        "slow": ("CREATE", "FAILED"),
+        "later": ("INIT", "COMPLETE"),
+        "last": ("INIT", "COMPLETE"),
+        "after": ("INIT", "COMPLETE"),
+        "good": ("CREATE", "COMPLETE"),
+    }
 
 
 @pytest.mark.parametrize(("minutes", "seconds"), [(2, 120), (None, 3600)])
@@ -302,7 +316,7 @@ resources:
     assert seen(heat, stack)[0] == "CREATE_FAILED"
     heat.update(stack, request(template))
     status, reason = seen(heat, stack)
-    assert status == "UPDATE_FAILED"
+    assert (status, heat.diagnose(stack).resources[0][:2]) == ("UPDATE_FAILED", "b:")
     assert reason.endswith("Items to join must be string, map or list not 1")
 
 
@@ -426,6 +440,32 @@ def test_a_scripted_end(heat: SimulatedHeat, clock: VirtualClock) -> None:
     heat.update(stack, request())
     clock.advance(10)
     assert outputs(heat, stack) == {"o": "one"}
+
+
+def test_a_late_failure_ends_the_operation(clock: VirtualClock) -> None:
+    """A resource that fails unforeseen fails the stack there and then, others or not."""
+    heat = SimulatedHeat(clock)
+    template = (
+        V
+        + """
+resources:
+  a: {type: "OS::Heat::TestResource", properties: {wait_secs: 1}}
+  b:
+    type: OS::Heat::Value
+    properties: {value: {list_join: [",", {get_attr: [a, output]}]}}
+  slow: {type: "OS::Heat::TestResource", properties: {wait_secs: 9}}
+"""
+    )
+    stack = heat.create(request(template))
+    clock.advance(1)
+    assert seen(heat, stack)[0] == "CREATE_FAILED"
+    decided = heat.create(request(template, name="net_2"))
+    heat.script("net_2", Outcome(status="UPDATE_COMPLETE"))
+    heat.update(decided, request(template, name="net_2"))
+    clock.advance(1)
+    assert seen(heat, decided)[0] == "UPDATE_IN_PROGRESS"
+    clock.advance(8)
+    assert seen(heat, decided)[0] == "UPDATE_COMPLETE"
 
 
 def test_scripted_success_of_what_would_fail(clock: VirtualClock) -> None:
@@ -651,6 +691,14 @@ def test_pseudo_parameters(heat: SimulatedHeat) -> None:
         "stack_id": stack.id,
         "project_id": "t",
     }
+
+
+def test_an_output_of_nothing(heat: SimulatedHeat) -> None:
+    """An output's reference to no resource is that output's error."""
+    stack = heat.create(request(V + "outputs: {o: {value: {get_resource: nope}}}"))
+    [output] = heat.outputs(stack)
+    reason = 'The specified reference "nope" (in unknown) is incorrect.'
+    assert (output.output_value, output.output_error) == (None, reason)
 
 
 def test_what_is_gone(heat: SimulatedHeat) -> None:

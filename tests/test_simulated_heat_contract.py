@@ -20,6 +20,16 @@ class _OnAClock(OrchestratorSuite):
         CLOCK.advance(seconds)
 
 
+def test_a_suite_loses_patience() -> None:
+    """A stack that does not settle fails its test, by name and with the time it was given."""
+    heat = SimulatedHeat(VirtualClock(), operation_seconds=1)
+    suite = OrchestratorSuite()
+    suite.patience = 0.001
+    stack = heat.create(suite.request("t"))
+    with pytest.raises(pytest.fail.Exception, match=r"net_1 did not settle in 0\.001 s"):
+        suite.settle(heat, stack)
+
+
 class TestAtOnce(_OnAClock):
     """With operations that take no time."""
 

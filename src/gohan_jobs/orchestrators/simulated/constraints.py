@@ -137,7 +137,7 @@ def _modulo(definition: Any, _type: str) -> Constraint:
 def _allowed_values(definition: Any, of_type: str) -> Constraint:
     if not isinstance(definition, list):
         _refuse("AllowedValues must be a list")
-    same = _SAME_TYPE.get(of_type, _unchanged)
+    same = _SAME_TYPE.get(of_type, str)
 
     def holds(value: Any) -> bool:
         if isinstance(value, list):
@@ -176,10 +176,6 @@ def _custom(_definition: Any, _type: str) -> Constraint:
         holds=lambda _: True,
         complaint=str,
     )
-
-
-def _unchanged(value: Any) -> Any:
-    return value
 
 
 _SAME_TYPE: Mapping[str, Callable[[Any], Any]] = {

@@ -10,6 +10,7 @@ import attrs
 
 from gohan_jobs.orchestrators.simulated.outcomes import Outcome
 from gohan_jobs.orchestrators.simulated.plan import Step
+from gohan_jobs.orchestrators.simulated.template import HotTemplate
 
 __all__ = ["Operation"]
 
@@ -74,6 +75,22 @@ class Operation:
     def at(self, offset: float) -> dt.datetime:
         """The time of day some seconds after it began."""
         return self.wall + dt.timedelta(seconds=offset)
+
+    def give_up(self, offset: float) -> None:
+        """A resource failed some seconds after it began: it ends then, unless a test said when."""
+        if not self.outcome.decides and offset < self.ends:
+            self.ends, self.times_out = offset, False
+
+    def drop_dependants(self, resource: str, template: HotTemplate) -> None:
+        """Leave out what requires a resource that failed."""
+        without, kept = {resource}, []
+        for step in self.pending:
+            definition = template.resources.get(step.resource)
+            if definition is not None and without & definition.requires.keys():
+                without.add(step.resource)
+            else:
+                kept.append(step)
+        self.pending = kept
 
 
 def _end(steps: tuple[Step, ...], usual_seconds: float, outcome: Outcome) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import socket
@@ -149,10 +150,8 @@ class _Server(ThreadingHTTPServer):
 
 
 def _shut_down(connection: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the client may have been faster
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # the client was faster
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -169,16 +168,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def finish(self) -> None:
         self.server.disconnected(self.connection)
-        try:
+        with contextlib.suppress(OSError):  # the client may have gone, or the server is closing
             super().finish()
-        except OSError:
-            return  # the client has gone, or the server is closing
 
     def handle(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             super().handle()
-        except OSError:
-            self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         """Say nothing: the admin's list of requests is the log."""

@@ -199,10 +199,10 @@ class SimulatedStack:
         outcome = outcome or self.operation.outcome
         operation = attrs.evolve(self.operation, outcome=outcome, times_out=False)
         elapsed = now - operation.began
-        for step in operation.pending:
+        while operation.pending:
+            step = operation.pending.pop(0)
             told = attrs.evolve(step, failure="") if outcome.decides else step
-            self._finish_step(told, operation.at(elapsed))
-        operation.pending.clear()
+            self._finish_step(operation, told, operation.at(elapsed))
         self._end(operation, elapsed)
 
     def outputs(self) -> tuple[StackOutput, ...]:
@@ -255,23 +255,26 @@ class SimulatedStack:
     def _run_steps(self, operation: Operation, until: float) -> None:
         while operation.pending and operation.pending[0].end <= until:
             step = operation.pending.pop(0)
-            self._finish_step(step, operation.at(step.end))
+            if not self._finish_step(operation, step, operation.at(step.end)):
+                operation.give_up(step.end)
         for step in operation.pending:
             resource = self.resources[step.resource]
             if step.start <= until and resource.status != "IN_PROGRESS":
                 self._mark(resource, step.action, "IN_PROGRESS", "state changed", operation.wall)
 
-    def _finish_step(self, step: Step, wall: dt.datetime) -> None:
+    def _finish_step(self, operation: Operation, step: Step, wall: dt.datetime) -> bool:
         resource = self.resources[step.resource]
         failure = step.failure
         if not failure and step.action != "DELETE":
             failure = self._apply(resource, step, wall)
         if failure:
             self._mark(resource, step.action, "FAILED", failure, wall)
-            return
+            operation.drop_dependants(step.resource, self.blueprint.template)
+            return False
         self._mark(resource, step.action, "COMPLETE", "state changed", wall)
         if step.action == "DELETE":
             del self.resources[step.resource]
+        return True
 
     def _apply(self, resource: SimulatedResource, step: Step, wall: dt.datetime) -> str:
         definition = self.blueprint.template.resources[step.resource]
