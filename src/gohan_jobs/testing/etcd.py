@@ -138,6 +138,8 @@ class EtcdMember:
     def pause(self) -> None:
         """Freeze it: its connections stay open, and nothing answers."""
         os.kill(self._pid, signal.SIGSTOP)
+        while _states(self._pid) != {"T"}:
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let a frozen one go on."""
@@ -169,15 +171,17 @@ class EtcdMember:
     def _await_exit(self) -> None:
         """Wait till the kernel has given up its ports; a stubborn one is killed by the guard."""
         deadline = time.monotonic() + 5
-        while time.monotonic() < deadline and _alive(self._pid):
+        while time.monotonic() < deadline and _states(self._pid):
             time.sleep(0.005)
 
 
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+def _states(pid: int) -> set[str]:
+    """The states of a process's threads; none if it has ended."""
+    states = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            states.add(task.read_text().rpartition(")")[2].split()[0])
+    return states - {"Z"}
 
 
 class EtcdCluster:

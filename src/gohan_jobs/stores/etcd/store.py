@@ -234,7 +234,9 @@ class EtcdStore:
             silence=self._silence,
             closed=self._forget,
         )
+        self._connection.check()
         with self._lock:
+            # Again: a close in between would not know of this watch.
             self._connection.check()
             self._watches.add(watch)
             watch.start()

@@ -47,6 +47,15 @@ class Stream(Protocol):
 class Streams(Protocol):
     """What a watch needs of the store's connection."""
 
+    @property
+    def inherited(self) -> bool:
+        """Whether this is a forked process, and the connection its parent's."""
+        ...
+
+    def check(self) -> None:
+        """See that it may be used; raises StoreClosed."""
+        ...
+
     def open_stream(self, requests: Iterator[Any]) -> Stream:
         """Begin a stream."""
         ...
@@ -162,6 +171,8 @@ class EtcdWatch:
     def poll(self, timeout: float = 0.0) -> WatchBatch | None:
         """See :meth:`gohan_jobs.stores.base.Watch.poll`."""
         deadline = time.monotonic() + timeout
+        if self._streams.inherited:
+            self._streams.check()
         with self._state:
             while True:
                 if self._closing.is_set():
@@ -182,6 +193,8 @@ class EtcdWatch:
 
     def close(self) -> None:
         """See :meth:`gohan_jobs.stores.base.Watch.close`; its thread has ended on return."""
+        if self._streams.inherited:
+            return
         self.abandon()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()

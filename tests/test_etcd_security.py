@@ -1,0 +1,266 @@
+"""TLS, users and tokens, on a real etcd."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gohan_jobs.exceptions import StoreRefused, StoreUnavailable
+from gohan_jobs.stores.base import Put, Store, Transaction
+from gohan_jobs.stores.etcd import EtcdStore
+from gohan_jobs.testing.etcd import EtcdCluster, EtcdTls
+from gohan_jobs.testing.stores import PATIENCE, collect
+
+pytestmark = [pytest.mark.etcd]
+
+PASSWORD = "hunter2-root"
+
+
+def put(store: Store, key: str) -> int:
+    """One put; its revision."""
+    return store.transact(Transaction(success=(Put(key, b""),))).revision
+
+
+def issue(
+    home: Path, name: str, issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None
+) -> ec.EllipticCurvePrivateKey:
+    """Write a certificate and its key to ``home``; an authority's if there is no issuer."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    by, signer = issuer or (subject, key)
+    now = dt.datetime.now(dt.UTC)
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (home / f"{name}.pem").write_bytes(certificate.public_bytes(pem))
+    (home / f"{name}.key").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return key
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with an authority's certificate, and a server's and a client's."""
+    home = tmp_path_factory.mktemp("certificates")
+    key = issue(home, "ca", None)
+    authority = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")]), key)
+    for name in ("server", "client"):
+        issue(home, name, authority)
+    issue(home, "stranger", None)
+    return home
+
+
+@pytest.fixture(scope="module")
+def secure(certificates: Path) -> Iterator[EtcdCluster]:
+    """Two things a production cluster has: three members, and TLS both ways."""
+    tls = EtcdTls(
+        ca=certificates / "ca.pem",
+        cert=certificates / "server.pem",
+        key=certificates / "server.key",
+        client_auth=True,
+    )
+    with EtcdCluster(members=3, tls=tls) as cluster:
+        yield cluster
+
+
+def test_tls_both_ways(secure: EtcdCluster, certificates: Path) -> None:
+    """With the authority and a client's certificate, every member serves."""
+    with EtcdStore(
+        [f"https://{endpoint}" for endpoint in secure.endpoints],
+        ca=certificates / "ca.pem",
+        cert=certificates / "client.pem",
+        key=str(certificates / "client.key"),
+    ) as store:
+        watch = store.watch("/a/", store.revision() + 1)
+        for number in range(6):
+            put(store, f"/a/{number}")
+        assert len(collect(watch, 6)) == 6
+        assert secure.etcdctl("get", "/a/0", "--print-value-only=false").startswith("/a/0")
+
+
+def test_tls_by_name(secure: EtcdCluster, certificates: Path) -> None:
+    """A single name is checked as such, another one as told."""
+    port = secure.endpoints[0].rpartition(":")[2]
+    ca, cert, key = (certificates / name for name in ("ca.pem", "client.pem", "client.key"))
+    with EtcdStore(f"localhost:{port}", ca=ca, cert=cert, key=key) as store:
+        assert store.revision() > 0
+    with (
+        EtcdStore(secure.endpoints, server_name="other", ca=ca, cert=cert, key=key) as store,
+        pytest.raises(StoreRefused, match="Hostname"),
+    ):
+        store.revision()
+
+
+def test_tls_without_a_client_certificate(secure: EtcdCluster, certificates: Path) -> None:
+    """A server that wants a certificate serves nobody without."""
+    with (
+        EtcdStore(secure.endpoints, ca=certificates / "ca.pem", patience=0.5) as store,
+        pytest.raises((StoreRefused, StoreUnavailable)),
+    ):
+        store.revision()
+
+
+def test_tls_with_another_authority(secure: EtcdCluster, certificates: Path) -> None:
+    """A server whose certificate is not the authority's is refused, not tried again."""
+    with (
+        EtcdStore(secure.endpoints, ca=certificates / "stranger.pem") as store,
+        pytest.raises(StoreRefused, match="CERTIFICATE_VERIFY_FAILED"),
+    ):
+        store.revision()
+
+
+def test_certificates_the_server_made_itself() -> None:
+    """The launcher can do TLS without any files."""
+    with EtcdCluster(tls=True) as cluster, EtcdStore(cluster.endpoints, ca=cluster.ca) as store:
+        put(store, "/a")
+        assert cluster.etcdctl("get", "/a").startswith("/a")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cert": "a", "key": "b"}, "needs a ca"),
+        ({"cert": "a"}, "go together"),
+        ({"key": "a"}, "go together"),
+        ({"user": "a"}, "go together"),
+        ({"password": "a"}, "go together"),
+    ],
+)
+def test_arguments_that_do_not_go_together(arguments: dict[str, str], message: str) -> None:
+    """What would quietly be insecure is refused."""
+    with pytest.raises(ValueError, match=message):
+        EtcdStore("127.0.0.1:2379", **arguments)  # type: ignore[arg-type] # strings all
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[EtcdCluster]:
+    """A cluster with users, whose tokens live a second."""
+    with EtcdCluster(flags=["--auth-token-ttl=1"]) as cluster:
+        cluster.add_user("gohan", "hunter2-gohan", prefix="/mine/")
+        cluster.enable_auth(PASSWORD)
+        yield cluster
+
+
+def test_wrong_password(guarded: EtcdCluster) -> None:
+    """A wrong password is refused at once, and shows nowhere."""
+    with (
+        EtcdStore(guarded.endpoints, user="root", password="hunter3") as store,
+        pytest.raises(StoreRefused) as caught,
+    ):
+        store.get("/a")
+    assert "hunter3" not in f"{caught.value!r}{store!r}{caught.value.__cause__!r}"
+
+
+def test_no_user(guarded: EtcdCluster) -> None:
+    """Without a user a cluster that has users refuses, watches included."""
+    with EtcdStore(guarded.endpoints) as store:
+        with pytest.raises(StoreRefused):
+            store.get("/a")
+        with pytest.raises(StoreRefused):
+            store.watch("/a", 1).poll(PATIENCE)
+
+
+def test_users_where_there_are_none() -> None:
+    """A password sent to a cluster without users is a mistake worth knowing."""
+    with (
+        EtcdCluster() as cluster,
+        EtcdStore(cluster.endpoints, user="root", password="a") as store,
+        pytest.raises(StoreRefused, match="not enabled"),
+    ):
+        store.get("/a")
+
+
+def test_limited_user(guarded: EtcdCluster) -> None:
+    """A user who may only use a prefix can use the store below it."""
+    with EtcdStore(guarded.endpoints, user="gohan", password="hunter2-gohan") as store:
+        revision = put(store, "/mine/a")
+        assert store.revision() >= revision
+        assert store.cluster_id()
+        assert len(collect(store.watch("/mine/", revision), 1)) == 1
+        with pytest.raises(StoreRefused):
+            put(store, "/theirs/a")
+        watch = store.watch("/theirs/", 1)
+        for _ in range(2):
+            with pytest.raises(StoreRefused, match="permission denied"):
+                watch.poll(PATIENCE)
+
+
+def test_tokens_are_renewed(guarded: EtcdCluster) -> None:
+    """Requests and new watches get a new token when the old one is no longer known."""
+    with EtcdStore(guarded.endpoints, user="root", password=PASSWORD) as store:
+        before = put(store, "/a/1")
+        expire(store)
+        assert put(store, "/a/2") == before + 1
+        expire(store)
+        assert len(collect(store.watch("/a/", before), 2)) == 2
+        assert store.keep_alive(store.grant_lease(60).id) == 60
+
+
+def expire(store: EtcdStore) -> None:
+    """Have the store hold a token that the server has forgotten."""
+    store._connection._token = "forgotten.1"
+
+
+def test_tokens_expire(guarded: EtcdCluster) -> None:
+    """A token that really expires, after its second of idleness, is renewed."""
+    with EtcdStore(guarded.endpoints, user="root", password=PASSWORD) as store:
+        put(store, "/a/1")
+        lease = store.grant_lease(2)
+        start = store.transact(Transaction(success=(Put("/a/2", b"", lease.id),))).revision
+        token = store._connection._token
+        with EtcdStore(guarded.endpoints, user="root", password=PASSWORD) as other:
+            # The lease's end tells, without a clock, that the token has been idle for long.
+            assert len(collect(other.watch("/a/2", start + 1), 1)) == 1
+        put(store, "/a/3")
+        assert store._connection._token != token
+
+
+def test_many_threads_renew_once(guarded: EtcdCluster) -> None:
+    """Threads that find the token expired together get one new token."""
+    with EtcdStore(guarded.endpoints, user="root", password=PASSWORD) as store:
+        put(store, "/a/1")
+        expire(store)
+        tokens: set[str] = set()
+
+        def read() -> None:
+            store.get("/a/1")
+            tokens.add(store._connection._token)
+
+        threads = [threading.Thread(target=read) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(tokens) == 1
+
+
+def test_password_is_not_logged(guarded: EtcdCluster, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither repr nor log shows the password."""
+    caplog.set_level(logging.DEBUG)
+    with EtcdStore(guarded.endpoints, user="root", password=PASSWORD) as store:
+        put(store, "/a")
+        assert PASSWORD not in repr(store) + caplog.text
