@@ -11,7 +11,7 @@ import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 from urllib.parse import parse_qs
 
 from gohan_jobs.clock import Clock, SystemClock
@@ -160,14 +160,17 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     wbufsize = -1
     disable_nagle_algorithm = True
-    server: _Server
+
+    @property
+    def _simulator(self) -> _Server:
+        return cast("_Server", self.server)
 
     def setup(self) -> None:
         super().setup()
-        self.server.connected(self.connection)
+        self._simulator.connected(self.connection)
 
     def finish(self) -> None:
-        self.server.disconnected(self.connection)
+        self._simulator.disconnected(self.connection)
         with contextlib.suppress(OSError):  # the client may have gone, or the server is closing
             super().finish()
 
@@ -185,13 +188,13 @@ class _Handler(BaseHTTPRequestHandler):
                 ApiResponse(status=401, document=error_body(401, "HTTPUnauthorized"))
             )
         elif request.path.startswith("/simulator/"):
-            self._send(self.server.admin.handle(request))
+            self._send(self._simulator.admin.handle(request))
             return
         else:
             status = self._answer_api(request)
         peer = f"{self.client_address[0]}:{self.client_address[1]}"
         agent = self.headers.get("User-Agent", "")
-        self.server.admin.saw(peer, agent, self.command, self.path, status)
+        self._simulator.admin.saw(peer, agent, self.command, self.path, status)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _answer  # noqa: N815 - the base's names
 
@@ -207,16 +210,16 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _allowed(self, path: str) -> bool:
-        return path in _OPEN or self.server.accepts(self.headers.get("X-Auth-Token", ""))
+        return path in _OPEN or self._simulator.accepts(self.headers.get("X-Auth-Token", ""))
 
     def _answer_api(self, request: ApiRequest) -> int:
-        fault = self.server.admin.take_fault()
+        fault = self._simulator.admin.take_fault()
         if fault.delay:
             time.sleep(fault.delay)
         if fault.status is not None:
             document = error_body(fault.status, "HTTPServiceUnavailable")
             return self._send(ApiResponse(status=fault.status, document=document))
-        response = self.server.api.handle(request)
+        response = self._simulator.api.handle(request)
         return self._hang_up() if fault.drop else self._send(response)
 
     def _hang_up(self) -> int:
