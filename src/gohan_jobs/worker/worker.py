@@ -64,8 +64,8 @@ from gohan_jobs.stores.base import (
     Transaction,
     TransactionResult,
     Watch,
-    scan,
 )
+from gohan_jobs.worker.candidates import Candidates
 from gohan_jobs.worker.claim import Claim, WorkerLease
 from gohan_jobs.worker.executors import Executor
 from gohan_jobs.worker.publishing import finish_of, too_large
@@ -172,14 +172,14 @@ class Worker:
         self.lease = WorkerLease(clock)
         self._claims: dict[JobId, Claim] = {}
         self._doubtful: dict[JobId, str] = {}
-        self._ready: _Ready = _Ready()
+        self._candidates = Candidates(store, queue.keys, self._accepts, rng, wake)
         self._returned: thread_queue.SimpleQueue[_Returned | _Looked] = thread_queue.SimpleQueue()
         self._later: list[tuple[float, int, Claim, Callable[[JobContext], Outcome]]] = []
         self._order = itertools.count()
         self._observing: dict[JobId, Observe] = {}
         self._looking = False
         self._running: set[JobId] = set()
-        self._watches: tuple[Watch, Watch] | None = None
+        self._watch: Watch | None = None
         self._accepting = True
 
     # What others may ask.
@@ -197,7 +197,7 @@ class Worker:
     @property
     def registered(self) -> bool:
         """Whether it has a lease and follows the queue."""
-        return self._watches is not None and self.lease.id != 0
+        return self._watch is not None and self.lease.id != 0
 
     @property
     def due(self) -> float | None:
@@ -268,51 +268,35 @@ class Worker:
             self._wake()
 
     def _follow(self) -> None:
-        """Read which jobs are ready, and follow the changes."""
-        prefix, preempt = self.keys.place_prefix(Place.READY), self._queue.own.preempt_prefix
+        """Follow what pre-empts this worker's jobs."""
         self._unfollow()
-        self._ready = _Ready()
-        revision = 0
-        for page in scan(self._store, prefix):
-            revision = page.revision
-            for entry in page.entries:
-                self._note_ready(entry.key, entry)
-        self._watches = (
-            self._store.watch(prefix, revision + 1, wake=self._wake),
-            self._store.watch(preempt, revision + 1, wake=self._wake),
-        )
+        prefix = self._queue.own.preempt_prefix
+        self._watch = self._store.watch(prefix, self._store.revision() + 1, wake=self._wake)
         for claim in self.claims:
             if self._store.get(self._queue.own.preempt(claim.job_id)) is not None:
                 self._preempted(claim.job_id)
 
     def _unfollow(self) -> None:
-        for watch in self._watches or ():
+        self._candidates.close()
+        watch, self._watch = self._watch, None
+        if watch is not None:
             watch.close()
-        self._watches = None
+
+    def _accepts(self, job_id: JobId) -> bool:
+        """Whether a job's handler is here; one of no known type the leader sets aside."""
+        known = self._schemas.by_type(job_id.resource_type) is not None
+        return known and job_id.handler in self._handlers
 
     def _drain(self) -> bool:
-        """Take in what the watches have, and drop claims whose lease has ended."""
+        """Take in what the watch has, and drop claims whose lease has ended."""
         heard = self._drop_lost()
-        assert self._watches is not None  # noqa: S101 - registered
-        ready, preempt = (watch.poll() for watch in self._watches)
-        for event in ready.events if ready is not None else ():
-            self._note_ready(event.key, event.entry)
-            heard = True
-        for event in preempt.events if preempt is not None else ():
+        assert self._watch is not None  # noqa: S101 - registered
+        batch = self._watch.poll()
+        for event in batch.events if batch is not None else ():
             if event.kind is EventKind.PUT:
                 self._preempted(JobId.parse(event.key[len(self._queue.own.preempt_prefix) :]))
                 heard = True
         return heard
-
-    def _note_ready(self, key: str, entry: Entry | None) -> None:
-        try:
-            job_id = self.keys.job_id_in(self.keys.place_prefix(Place.READY), key)
-        except InvalidKey:
-            return  # the leader sets it aside
-        if entry is None:
-            self._ready.discard(job_id)
-        elif job_id.handler in self._handlers:
-            self._ready.put(job_id, entry.mod_revision)
 
     def _drop_lost(self) -> bool:
         lost = [claim for claim in self.claims if claim.lost]
@@ -335,25 +319,29 @@ class Worker:
         """Reserve one of the ready jobs, at random, if there is a slot (``rules`` 25)."""
         if not self._accepting or len(self._claims) >= self._options.slots:
             return False
-        found = self._ready.pick(self._rng)
+        found = self._candidates.pick()
         if found is None:
-            return False
-        job_id, revision = found
-        schema = self._schemas.by_type(job_id.resource_type)
-        if schema is None:
-            return True  # the leader sets it aside
-        path = schema.path_of(job_id.resource_id)
-        holder = self._new_id()
-        try:
-            result = self._store.transact(
-                self._queue.claim(job_id, path, revision, holder, self.lease.id)
-            )
-        except StoreError:
-            self._doubtful[job_id] = holder
-            raise
+            return self._candidates.refill()
+        job_id, transaction, holder = self._claiming(*found)
+        result = self._send(transaction, job_id, holder)
         if result.succeeded:
             self._claimed(job_id, holder, result.revision, result.results[-4:])
         return True
+
+    def _claiming(self, job_id: JobId, revision: int) -> tuple[JobId, Transaction, str]:
+        holder = self._new_id()
+        claim = self._queue.claim(job_id, self._path(job_id), revision, holder, self.lease.id)
+        return job_id, claim, holder
+
+    def _send(self, transaction: Transaction, job_id: JobId, holder: str) -> TransactionResult:
+        """A transaction that claims; a claim whose answer is lost is read about later."""
+        try:
+            return self._store.transact(transaction)
+        except TransactionTooLarge:
+            raise
+        except StoreError:
+            self._doubtful[job_id] = holder
+            raise
 
     def _settle_claims(self) -> bool:
         """Read whether a claim whose answer was lost is ours; whether there was one."""
@@ -626,7 +614,7 @@ class Worker:
     def _finish(self, claim: Claim, outcome: Done | GiveUp) -> None:
         finish = finish_of(claim, outcome, self._redactor)
         try:
-            result = self._store.transact(self._queue.finish(claim.fence, finish))
+            result = self._finish_and_claim(claim, self._queue.finish(claim.fence, finish))
         except TransactionTooLarge as error:
             finish = too_large(claim, finish, error)
             result = self._store.transact(self._queue.finish(claim.fence, finish))
@@ -642,6 +630,24 @@ class Worker:
             self._events.emit(
                 JobFailed(job_id=claim.job_id, reason=finish.failure, seconds=seconds)
             )
+
+    def _finish_and_claim(self, claim: Claim, finish: Transaction) -> TransactionResult:
+        """Finish a job and claim the next in one request, if the next is known already."""
+        room = self._accepting and len(self._claims) <= self._options.slots
+        found = self._candidates.pick() if room and not claim.lost else None
+        if found is None:
+            return self._store.transact(finish)
+        job_id, claiming, holder = self._claiming(*found)
+        try:
+            both = self._send(Transaction((), (finish, claiming)), job_id, holder)
+        except TransactionTooLarge:
+            return self._store.transact(finish)
+        finished, claimed = both.results
+        assert isinstance(finished, TransactionResult)  # noqa: S101 - of a nested transaction
+        assert isinstance(claimed, TransactionResult)  # noqa: S101 - likewise
+        if claimed.succeeded:
+            self._claimed(job_id, holder, both.revision, claimed.results[-4:])
+        return finished
 
     def _refused(self, claim: Claim, result: TransactionResult) -> None:
         """The claim is lost, or the result is nobody's any more (``rules`` 8, 15)."""
@@ -708,39 +714,3 @@ class Worker:
 
 class _Skewed(Exception):
     """The template is not the one that the params were computed from."""
-
-
-class _Ready:
-    """The ready jobs, and a fair pick among them in constant time."""
-
-    def __init__(self) -> None:
-        self._revisions: dict[JobId, int] = {}
-        self._order: list[JobId] = []
-        self._index: dict[JobId, int] = {}
-
-    def put(self, job_id: JobId, revision: int) -> None:
-        """A job became ready."""
-        if job_id not in self._index:
-            self._index[job_id] = len(self._order)
-            self._order.append(job_id)
-        self._revisions[job_id] = revision
-
-    def discard(self, job_id: JobId) -> None:
-        """A job is no longer ready."""
-        index = self._index.pop(job_id, None)
-        if index is None:
-            return
-        del self._revisions[job_id]
-        last = self._order.pop()
-        if last != job_id:
-            self._order[index] = last
-            self._index[last] = index
-
-    def pick(self, rng: random.Random) -> tuple[JobId, int] | None:
-        """One of them, which is then forgotten; None if there is none."""
-        if not self._order:
-            return None
-        job_id = self._order[rng.randrange(len(self._order))]
-        revision = self._revisions[job_id]
-        self.discard(job_id)
-        return job_id, revision

@@ -1,0 +1,122 @@
+"""Which ready jobs a worker tries to claim.
+
+While it is busy a worker reads a page of the ready jobs now and then, and takes a few of them at
+random, so that workers rarely try the same. Only an idle one watches: if all did, each would be
+told of every job that any other takes, which costs more than the jobs do (``rules`` 25).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from gohan_jobs.exceptions import InvalidKey
+from gohan_jobs.keys import JobId, Keys, Place
+from gohan_jobs.stores.base import Entry, EventKind, Store, Watch
+
+__all__ = ["Candidates"]
+
+_PAGE = 64
+_TAKEN = 8
+_BUSY = 32
+
+
+class Candidates:
+    """Ready jobs worth trying. Not thread-safe.
+
+    Args:
+        store: where the queue is.
+        keys: where in it.
+        accepts: whether a job's handler is here.
+        rng: picks.
+        wake: called, on any thread, when :meth:`refill` may find something.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        accepts: Callable[[JobId], bool],
+        rng: random.Random,
+        wake: Callable[[], None] | None,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._prefix = keys.place_prefix(Place.READY)
+        self._accepts = accepts
+        self._rng = rng
+        self._wake = wake
+        self._found: dict[JobId, int] = {}
+        self._cursor = ""
+        self._lap_found = False
+        self._watch: Watch | None = None
+
+    def pick(self) -> tuple[JobId, int] | None:
+        """One to try and the revision since which it is ready; it is then forgotten."""
+        return self._found.popitem() if self._found else None
+
+    def refill(self) -> bool:
+        """Look for more, in at most one request; whether it is worth calling again at once."""
+        return self._listen() if self._watch is not None else self._read()
+
+    def close(self) -> None:
+        """Follow nothing more; idempotent."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
+        self._found.clear()
+        self._cursor = ""
+
+    def _read(self) -> bool:
+        """Take a few of the next page; at the end of a lap that found nothing, watch."""
+        page = self._store.entries(self._prefix, after=self._cursor, limit=_PAGE)
+        usable = [found for entry in page.entries if (found := self._usable(entry)) is not None]
+        for job_id, revision in self._rng.sample(usable, min(_TAKEN, len(usable))):
+            self._found[job_id] = revision
+        self._lap_found = self._lap_found or bool(usable)
+        if page.more:
+            self._cursor = page.entries[-1].key
+            return True
+        began, self._cursor = self._cursor, ""
+        if self._lap_found or began:
+            self._lap_found = False
+            return True
+        self._watch = self._store.watch(self._prefix, page.revision + 1, wake=self._wake)
+        return bool(self._found)
+
+    def _listen(self) -> bool:
+        assert self._watch is not None  # noqa: S101 - the caller's condition
+        batch = self._watch.poll()
+        if batch is None:
+            return False
+        for event in batch.events:
+            if event.kind is EventKind.PUT and event.entry is not None:
+                found = self._usable(event.entry)
+                if found is not None:
+                    self._found[found[0]] = found[1]
+            else:
+                self._gone(event.key)
+        if len(batch.events) > _BUSY:
+            self._thin_out()
+        return True
+
+    def _thin_out(self) -> None:
+        """Many jobs at once: read pages instead, and leave most of them to the others."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
+        kept = self._rng.sample(sorted(self._found), min(_TAKEN, len(self._found)))
+        self._found = {job_id: self._found[job_id] for job_id in kept}
+
+    def _usable(self, entry: Entry) -> tuple[JobId, int] | None:
+        try:
+            job_id = self._keys.job_id_in(self._prefix, entry.key)
+        except InvalidKey:
+            return None  # the leader sets it aside
+        return (job_id, entry.mod_revision) if self._accepts(job_id) else None
+
+    def _gone(self, key: str) -> None:
+        try:
+            self._found.pop(self._keys.job_id_in(self._prefix, key), None)
+        except InvalidKey:
+            return
