@@ -18,6 +18,7 @@ from gohan_jobs.records import HeatStack, Job, ResourceRef, StackOutput
 from gohan_jobs.stores.base import Entry
 
 __all__ = [
+    "Claim",
     "Done",
     "GiveUp",
     "Handler",

@@ -1,7 +1,7 @@
 """One poller for all stacks of a process: soon at first, rarer later, many in one look.
 
-Pure bookkeeping around ``Orchestrator.observe``: whoever owns it calls :meth:`StackPoller.poll`
-when it is due.
+Pure bookkeeping around ``Orchestrator.observe``: when it is due, whoever owns it calls
+:meth:`StackPoller.take_due`, :meth:`StackPoller.look` and :meth:`StackPoller.settle`.
 """
 
 from __future__ import annotations

@@ -75,8 +75,13 @@ class Job:
         on_failure: what its failure does to those that wait for it.
         resource_input: the config's body; opaque, not shown in a repr.
         number: the wrapper's third item, always 0 in recordings.
-        resource_id, handler, job_name, version, resource_type, action: as in ``id``, which they
-            are taken from unless given; a document's own values are kept as they were read.
+        resource_id: as in ``id``, which this and the next five are taken from unless given; a
+            document's own values are kept as they were read.
+        handler: as in ``id``.
+        job_name: as in ``id``.
+        version: as in ``id``.
+        resource_type: as in ``id``.
+        action: as in ``id``.
         unknown: fields this release does not know.
     """
 

@@ -4,11 +4,12 @@ Heat parameters travel as JSON, whatever they hold. A ``jinja_*`` value is paste
 instead, and ``x: {{ jinja_name }}`` with a name of ``a, evil: {type: …}`` or with a newline in it
 would become something else than the template's author wrote.
 
-Looking for bad characters can't decide that: ``#`` and ``: `` are harmless in a block literal, a
-colon is common in addresses, and a quote is a matter of what stands around. So the *effect* is
-looked at: the output is parsed twice, once as it is and once with each value that is not plainly
-harmless replaced by a harmless word. Both must give the same YAML events: the same collections,
-styles, tags and anchors, and scalars that are equal once the words are replaced by the values.
+Looking for bad characters can't decide that: a ``#``, or a colon and a blank, is harmless in a
+block literal, a colon is common in addresses, and a quote is a matter of what stands around. So
+the *effect* is looked at: the output is parsed twice, once as it is and once with each value that
+is not plainly harmless replaced by a harmless word. Both must give the same YAML events: the same
+collections, styles, tags and anchors, and scalars that are equal once the words are replaced by
+the values.
 Then every pasted value is part of one scalar (or comment) and arrives there unchanged.
 
 Most values (names, numbers, UUIDs, addresses) are of letters, digits, ``_``, ``.``, ``/`` and

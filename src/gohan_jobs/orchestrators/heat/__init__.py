@@ -3,12 +3,12 @@
 ======================  ========================================================================
 module                  what
 ======================  ========================================================================
-:mod:`.orchestrator`    :class:`HeatOrchestrator`: which calls an operation takes
-:mod:`.client`          the calls, their time-outs and errors; the only importer of heatclient
-:mod:`.keystone`        sessions per project; the only importer of keystoneauth1
-:mod:`.clouds`          ``clouds.yaml`` and the ``OS_*`` variables
-:mod:`.budget`          calls a second
-:mod:`.answers`         Heat's answers as records and errors
+``orchestrator``        :class:`HeatOrchestrator`: which calls an operation takes
+``client``              the calls, their time-outs and errors; the only importer of heatclient
+``keystone``            sessions per project; the only importer of keystoneauth1
+``clouds``              ``clouds.yaml`` and the ``OS_*`` variables
+``budget``              calls a second
+``answers``             Heat's answers as records and errors
 ======================  ========================================================================
 """
 

@@ -1,0 +1,203 @@
+"""Describes every public name somewhere, and fails the build (``-W``) if one is left out.
+
+Some modules are what programs import from; they have pages of their own and stand in ``conf.py``
+as ``api_modules``. The directive ``modules-inside`` describes what is left of all others.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import make_refnode
+from sphinx.util.typing import ExtensionMetadata
+
+PACKAGE = "gohan_jobs"
+
+_PROGRAMS = ("gohan_jobs.cli", "gohan_jobs.demo", "gohan_jobs.templates.child")
+"""What is run, not imported: its commands are described, not its functions."""
+
+_log = logging.getLogger(__name__)
+
+
+def public_modules() -> Iterator[ModuleType]:
+    """Every module whose name does not begin with ``_``, packages before what is in them."""
+    package = importlib.import_module(PACKAGE)
+    yield package
+    for found in sorted(pkgutil.walk_packages(package.__path__, f"{PACKAGE}."), key=_name):
+        private = any(part.startswith("_") for part in found.name.split("."))
+        program = any(f"{found.name}.".startswith(f"{name}.") for name in _PROGRAMS)
+        if not private and not program:
+            yield importlib.import_module(found.name)
+
+
+def _name(found: pkgutil.ModuleInfo) -> str:
+    return found.name
+
+
+def public_names(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """The names that a module exports, and what they stand for."""
+    for name in getattr(module, "__all__", ()):
+        yield name, getattr(module, name)
+
+
+def home_of(module: ModuleType, name: str, value: Any) -> tuple[str, str]:
+    """Where something is defined: its module and name; data, where it is found first."""
+    if _has_docstring(value):
+        return value.__module__, value.__qualname__
+    return module.__name__, name
+
+
+class ModulesInside(SphinxDirective):
+    """What is left when ``api_modules`` have been described, module by module."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write ``automodule`` for each of the modules, and have that parsed."""
+        # Another module may have come since the page was read.
+        self.env.note_reread()
+        described = _described(self.config.api_modules)
+        lines: list[str] = []
+        for module in public_modules():
+            names = [
+                name
+                for name, value in public_names(module)
+                if home_of(module, name, value) == (module.__name__, name)
+                and not _is_among(described, module, name, value)
+            ]
+            if names and module.__name__ not in self.config.api_modules:
+                lines += _described_by(module, names)
+                described |= _described([module.__name__])
+        content = nodes.Element()
+        self.state.nested_parse(StringList(lines, source="modules-inside"), 0, content)
+        return content.children
+
+
+def _described_by(module: ModuleType, names: list[str]) -> list[str]:
+    """Directives that describe some names of a module."""
+    data = [name for name in names if not _has_docstring(getattr(module, name))]
+    members = ", ".join(name for name in names if name not in data)
+    lines = [f".. rubric:: {module.__name__}", "", f".. automodule:: {module.__name__}"]
+    lines += [f"   :members: {members}" if members else "   :no-members:", ""]
+    for name in data:
+        lines += [f".. autodata:: {module.__name__}.{name}", "   :no-value:", ""]
+    return lines
+
+
+def _has_docstring(value: Any) -> bool:
+    return isinstance(value, type) or inspect.isfunction(value)
+
+
+def _has_identity(value: Any) -> bool:
+    return not isinstance(value, int | str | float | None)
+
+
+def _described(modules: list[str]) -> set[Any]:
+    """Homes and identities of what modules export."""
+    found: set[Any] = set()
+    for module in map(importlib.import_module, modules):
+        for name, value in public_names(module):
+            found.add(home_of(module, name, value))
+            if _has_identity(value):
+                found.add(id(value))
+    return found
+
+
+def _is_among(described: set[Any], module: ModuleType, name: str, value: Any) -> bool:
+    return home_of(module, name, value) in described or (
+        _has_identity(value) and id(value) in described
+    )
+
+
+def check(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of every public name that no page describes."""
+    del app
+    objects = set(env.domains.python_domain.objects)
+    described = {id(value) for name in objects if _has_identity(value := _resolve(name))}
+    for module in public_modules():
+        for name, value in public_names(module):
+            home = ".".join(home_of(module, name, value))
+            foreign = not home.startswith(f"{PACKAGE}.")
+            if foreign or {f"{module.__name__}.{name}", home} & objects or id(value) in described:
+                continue
+            _log.warning("%s.%s is public and on no page", module.__name__, name)
+
+
+def _resolve(name: str) -> Any:
+    """What a documented name stands for; None for what is not a module's own."""
+    module, _, attribute = name.rpartition(".")
+    if not module:
+        return None
+    try:
+        return getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return None
+
+
+def spell_out(app: Sphinx, doctree: nodes.document) -> None:
+    """Give names that a module has imported in full, since several modules may have one such."""
+    del app
+    for node in doctree.findall(pending_xref):
+        value = _resolve(f"{node.get('py:module')}.{node['reftarget']}")
+        if node.get("refdomain") == "py" and _has_docstring(value):
+            node["reftarget"] = f"{value.__module__}.{value.__qualname__}"
+
+
+def find_elsewhere(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Element
+) -> nodes.Element | None:
+    """Resolve a name as its module would, or if only one documented name ends so.
+
+    Docstrings name what their module imports; and an alias, being data, is no class to Sphinx.
+    """
+    if node.get("refdomain") != "py":
+        return None
+    objects = env.domains.python_domain.objects
+    names = _seen_from(node, objects) or [
+        name for name in objects if f".{name}".endswith(f".{node['reftarget'].lstrip('.')}")
+    ]
+    if len({objects[name].node_id for name in names}) != 1:
+        return None
+    found = objects[names[0]]
+    return make_refnode(
+        app.builder, node["refdoc"], found.docname, found.node_id, content, names[0]
+    )
+
+
+def _seen_from(node: pending_xref, objects: Mapping[str, Any]) -> list[str]:
+    """The documented names of what a name stands for in the module that mentions it."""
+    target = node["reftarget"]
+    value = _resolve(f"{node.get('py:module')}.{target}") or _resolve(target)
+    if value is None or not _has_identity(value):
+        return []
+    return [name for name in objects if _resolve(name) is value][:1]
+
+
+def keep_colons(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
+) -> None:
+    """Have Napoleon not take what stands before a colon, in an attribute's words, for its type."""
+    del app, name, value, options
+    if what in {"attribute", "data", "property"}:
+        lines[:0] = ["..", ""]  # an empty comment
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Tell Sphinx."""
+    app.add_config_value("api_modules", [], "env", list)
+    app.add_directive("modules-inside", ModulesInside)
+    app.connect("autodoc-process-docstring", keep_colons, priority=100)
+    app.connect("doctree-read", spell_out)
+    app.connect("missing-reference", find_elsewhere)
+    app.connect("env-check-consistency", check)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

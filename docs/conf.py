@@ -1,0 +1,82 @@
+"""How the documentation is built: ``nox -s docs``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+from gohan_jobs._version import __version__
+
+project = "gohan-jobs"
+author = "gohan-jobs maintainers"
+project_copyright = "gohan-jobs maintainers"
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "every_public_name"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"gohan-jobs {version}"
+
+nitpicky = True
+# Names of other packages: their documentation is not read, so that a build needs no network.
+_OTHERS = (
+    "attr attrs cattrs collections concurrent contextlib datetime dt enum grpc jinja2 keystoneauth1"
+    " logging os pathlib pytest random re requests subprocess tenacity threading types typing yaml"
+)
+_BUILTINS = (
+    "Any BaseException Callable Collection Exception Hashable Iterable Iterator LookupError Mapping"
+    " OSError Path RuntimeError Self Sequence TimeoutError TypeError ValueError bool bytes dict"
+    " float frozenset int list object set str tuple type"
+)
+nitpick_ignore_regex = [
+    ("py:.*", rf"({'|'.join(_OTHERS.split())})(\..*)?"),
+    ("py:.*", f"({'|'.join(_BUILTINS.split())})"),
+    # Type variables, and what begins with an underscore.
+    ("py:(class|obj)", r"gohan_jobs\..*\.([A-Z]|_\w+)"),
+]
+
+myst_heading_anchors = 3
+myst_enable_extensions = ["colon_fence", "deflist"]
+
+autodoc_member_order = "bysource"
+autodoc_class_signature = "mixed"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+# The modules that programs import from; all others are described under "Inside".
+api_modules = [
+    "gohan_jobs",
+    "gohan_jobs.lifecycle",
+    "gohan_jobs.inspection",
+    "gohan_jobs.schemas",
+    "gohan_jobs.clock",
+    "gohan_jobs.redaction",
+    "gohan_jobs.replay",
+    "gohan_jobs.records",
+    "gohan_jobs.codec",
+    "gohan_jobs.keys",
+    "gohan_jobs.handlers",
+    "gohan_jobs.heat_handler",
+    "gohan_jobs.events",
+    "gohan_jobs.exceptions",
+    "gohan_jobs.mapping",
+    "gohan_jobs.templates",
+    "gohan_jobs.planning",
+    "gohan_jobs.manager",
+    "gohan_jobs.worker",
+    "gohan_jobs.poller",
+    "gohan_jobs.bookkeeping",
+    "gohan_jobs.stores.base",
+    "gohan_jobs.stores.memory",
+    "gohan_jobs.stores.etcd",
+    "gohan_jobs.orchestrators.base",
+    "gohan_jobs.orchestrators.heat",
+    "gohan_jobs.orchestrators.simulated",
+    "gohan_jobs.testing.stores",
+    "gohan_jobs.testing.orchestrators",
+    "gohan_jobs.testing.faults",
+    "gohan_jobs.testing.etcd",
+]
