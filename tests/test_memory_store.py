@@ -154,6 +154,18 @@ def test_watch_after_compaction_keeps_what_it_was_given() -> None:
         store.watch("a", revision)
 
 
+def test_closing_twice_wakes_once() -> None:
+    """A watch that is closed wakes its sleeper, once, store and watch together."""
+    store = MemoryStore()
+    woken: list[None] = []
+    watch = store.watch("a", 1, wake=lambda: woken.append(None))
+    store.watch("b", 1)
+    watch.close()
+    watch.close()
+    store.close()
+    assert woken == [None]
+
+
 def test_closed_watches_are_forgotten() -> None:
     """A store holds on to no closed watch."""
     store = MemoryStore()

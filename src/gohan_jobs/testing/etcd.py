@@ -31,6 +31,9 @@ __all__ = ["EtcdCluster", "EtcdMember", "EtcdNotInstalled", "EtcdTls"]
 # The shell outlives nobody: when this process is gone, its standard input ends, and so does etcd.
 _GUARD = '"$@" & echo $!; read -r _; kill -9 $! 2>/dev/null; wait'
 
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
+_GRACE = 5.0
+
 # Elections are quick, yet bear a busy machine; a lease of one second is granted as such.
 _FLAGS = {1: ("20", "200"), 3: ("50", "500")}
 
@@ -170,7 +173,7 @@ class EtcdMember:
 
     def _await_exit(self) -> None:
         """Wait till the kernel has given up its ports; a stubborn one is killed by the guard."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + _GRACE
         while time.monotonic() < deadline and _states(self._pid):
             time.sleep(0.005)
 
@@ -211,8 +214,7 @@ class EtcdCluster:
         timeout: float = 30.0,
     ) -> None:
         _program("etcd")
-        memory = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
-        base = memory if os.access(memory, os.W_OK) else None
+        base = _MEMORY if os.access(_MEMORY, os.W_OK) else None
         self.home = Path(tempfile.mkdtemp(prefix="gohan-jobs-etcd-", dir=base))
         self.password = ""
         self._timeout = timeout

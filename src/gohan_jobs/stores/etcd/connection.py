@@ -148,9 +148,9 @@ class Connection:
             return method(request, timeout=self._timeout, metadata=metadata)
         except grpc.RpcError as error:
             raise self.explained(error) from error
-        except ValueError:
-            self.check()
-            raise
+        except ValueError as error:
+            # What gRPC raises on a channel that has been closed meanwhile.
+            raise StoreClosed("the store has been closed") from error
 
     def explained(self, error: grpc.RpcError) -> Exception:
         """The error of ours that a gRPC error is."""
@@ -248,7 +248,10 @@ class _Stream:
                 self._connection.note(response.header)
                 yield response
         except grpc.RpcError as error:
-            raise self._connection.explained(error) from error
+            explained = self._connection.explained(error)
+            if isinstance(explained, StaleToken) and self.renew_token():
+                raise StoreUnavailable(str(explained)) from error
+            raise explained from error
 
     def renew_token(self) -> bool:
         """See :class:`gohan_jobs.stores.etcd.watch.Stream`."""

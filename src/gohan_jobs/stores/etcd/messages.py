@@ -66,13 +66,12 @@ def load() -> Any:
         StoreRefused: the installed etcd3 is not as expected.
     """
     with _lock:
-        if "etcd3" in sys.modules:
-            if not _prepared:
-                warnings.warn(
-                    "etcd3 was loaded before gohan-jobs prepared its messages; using it as it is",
-                    RuntimeWarning,
-                    stacklevel=3,
-                )
+        if not _prepared and "etcd3" in sys.modules:
+            warnings.warn(
+                "etcd3 was loaded before gohan-jobs prepared its messages; using it as it is",
+                RuntimeWarning,
+                stacklevel=5,
+            )
         elif not _prepared:
             _prepare()
         return importlib.import_module(_PACKAGE)
@@ -84,13 +83,15 @@ def _prepare() -> None:
     spec = importlib.util.find_spec("etcd3")
     if spec is None or spec.origin is None:
         raise StoreRefused("etcd3 is not installed")
+    modules = {}
     pool = descriptor_pool.DescriptorPool()
     for name in _FILES:
         source = Path(spec.origin).parent / "etcdrpc" / f"{name}_pb2.py"
         pool.AddSerializedFile(_serialized(source))
         module = _module(f"{_PACKAGE}.{name}_pb2", pool.FindFileByName(f"{name}.proto"))
-        sys.modules[module.__name__] = module
-        _prepared.add(module.__name__)
+        modules[module.__name__] = module
+    sys.modules.update(modules)
+    _prepared.update(modules)
 
 
 def _serialized(source: Path) -> bytes:

@@ -85,7 +85,8 @@ class _Requests:
         self._begun = False
         self.paused = False
         self.silent = False
-        self.stream: Stream | None = None
+        # How the stream that these are sent on is ended, once it is there.
+        self.cancel: Callable[[], None] = self._ended.set
 
     def __iter__(self) -> Self:
         return self
@@ -107,8 +108,7 @@ class _Requests:
     def _give_up(self) -> None:
         self.silent = True
         self._ended.set()
-        if self.stream is not None:
-            self.stream.close()
+        self.cancel()
 
     def hear(self) -> None:
         """Something has come."""
@@ -209,8 +209,7 @@ class EtcdWatch:
             requests = self._requests
         if requests is not None:
             requests.end()
-            if requests.stream is not None:
-                requests.stream.close()
+            requests.cancel()
         if news:
             self._notify()
 
@@ -263,10 +262,10 @@ class EtcdWatch:
 
     def _attach(self, requests: _Requests, stream: Stream) -> None:
         with self._state:
-            requests.stream = stream
+            requests.cancel = stream.close
             self._requests = requests
             closing = self._closing.is_set()
-        if closing or requests.silent:
+        if closing:
             raise StoreUnavailable("closed before it began")
 
     def _receive(self, response: Any, requests: _Requests, stream: Stream) -> None:

