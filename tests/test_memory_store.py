@@ -154,6 +154,15 @@ def test_watch_after_compaction_keeps_what_it_was_given() -> None:
         store.watch("a", revision)
 
 
+def test_past_of_other_prefixes_is_skipped() -> None:
+    """A watch from the past wakes nobody for what lies elsewhere."""
+    store = MemoryStore()
+    put(store, "b")
+    woken = threading.Event()
+    watch = store.watch("a", 1, wake=woken.set)
+    assert (watch.poll(), woken.is_set()) == (None, False)
+
+
 def test_closing_twice_wakes_once() -> None:
     """A watch that is closed wakes its sleeper, once, store and watch together."""
     store = MemoryStore()
