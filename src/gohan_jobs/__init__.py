@@ -1,1 +1,208 @@
-"""Gohan jobs."""
+"""Resource configs in etcd become running OpenStack Heat stacks.
+
+A program embeds a :class:`Lifecycle` on a store and an orchestrator, or uses only the parts it
+needs: :func:`loads` and :func:`dumps` for the records, :class:`Schemas` and the mapping language,
+a :class:`MemoryStore` and a :class:`SimulatedHeat` for its tests. Every error is below
+:class:`exceptions.GohanJobsError`.
+
+What stands here is the public API; each name is loaded when it is first used, so that reading a
+record imports neither a client of etcd nor one of Heat.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from gohan_jobs._version import __version__
+
+if TYPE_CHECKING:
+    from gohan_jobs import exceptions
+    from gohan_jobs.clock import Clock, SystemClock, VirtualClock
+    from gohan_jobs.codec import Codec, Spelling, dumps, loads
+    from gohan_jobs.events import Hook, log_event
+    from gohan_jobs.exceptions import GohanJobsError
+    from gohan_jobs.handlers import (
+        Done,
+        GiveUp,
+        Handler,
+        Handlers,
+        JobContext,
+        Later,
+        Observe,
+        RetryLater,
+    )
+    from gohan_jobs.inspection import Explanation, JobExplanation
+    from gohan_jobs.keys import JobId, Keys, Place
+    from gohan_jobs.lifecycle import Completed, Failed, Lifecycle, Result, Role, Superseded
+    from gohan_jobs.manager import ManagerOptions
+    from gohan_jobs.orchestrators.base import Orchestrator
+    from gohan_jobs.orchestrators.heat import HeatOrchestrator
+    from gohan_jobs.orchestrators.simulated import SimulatedHeat
+    from gohan_jobs.planning import Plan
+    from gohan_jobs.records import (
+        Action,
+        ConfigRecord,
+        HeatStack,
+        HeatTemplate,
+        Job,
+        JobState,
+        MonitoringRecord,
+        MonitoringStatus,
+        OnFailure,
+        OrchestrationState,
+        Param,
+        ParamType,
+        ProcessedConfig,
+        Record,
+        ResourceRef,
+        StackOutput,
+        StackStatus,
+        StateRecord,
+        UnknownField,
+        WorkerState,
+    )
+    from gohan_jobs.redaction import Redactor
+    from gohan_jobs.schemas import Schema, Schemas
+    from gohan_jobs.stores.base import Store
+    from gohan_jobs.stores.etcd import EtcdStore
+    from gohan_jobs.stores.memory import MemoryStore
+    from gohan_jobs.templates import Renderer
+    from gohan_jobs.worker import WorkerOptions
+
+__all__ = [
+    "Action",
+    "Clock",
+    "Codec",
+    "Completed",
+    "ConfigRecord",
+    "Done",
+    "EtcdStore",
+    "Explanation",
+    "Failed",
+    "GiveUp",
+    "GohanJobsError",
+    "Handler",
+    "Handlers",
+    "HeatOrchestrator",
+    "HeatStack",
+    "HeatTemplate",
+    "Hook",
+    "Job",
+    "JobContext",
+    "JobExplanation",
+    "JobId",
+    "JobState",
+    "Keys",
+    "Later",
+    "Lifecycle",
+    "ManagerOptions",
+    "MemoryStore",
+    "MonitoringRecord",
+    "MonitoringStatus",
+    "Observe",
+    "OnFailure",
+    "OrchestrationState",
+    "Orchestrator",
+    "Param",
+    "ParamType",
+    "Place",
+    "Plan",
+    "ProcessedConfig",
+    "Record",
+    "Redactor",
+    "Renderer",
+    "ResourceRef",
+    "Result",
+    "RetryLater",
+    "Role",
+    "Schema",
+    "Schemas",
+    "SimulatedHeat",
+    "Spelling",
+    "StackOutput",
+    "StackStatus",
+    "StateRecord",
+    "Store",
+    "Superseded",
+    "SystemClock",
+    "UnknownField",
+    "VirtualClock",
+    "WorkerOptions",
+    "WorkerState",
+    "__version__",
+    "dumps",
+    "exceptions",
+    "loads",
+    "log_event",
+]
+
+_HOMES = {
+    "clock": ("Clock", "SystemClock", "VirtualClock"),
+    "codec": ("Codec", "Spelling", "dumps", "loads"),
+    "events": ("Hook", "log_event"),
+    "exceptions": ("GohanJobsError",),
+    "handlers": (
+        "Done",
+        "GiveUp",
+        "Handler",
+        "Handlers",
+        "JobContext",
+        "Later",
+        "Observe",
+        "RetryLater",
+    ),
+    "inspection": ("Explanation", "JobExplanation"),
+    "keys": ("JobId", "Keys", "Place"),
+    "lifecycle": ("Completed", "Failed", "Lifecycle", "Result", "Role", "Superseded"),
+    "manager": ("ManagerOptions",),
+    "orchestrators.base": ("Orchestrator",),
+    "orchestrators.heat": ("HeatOrchestrator",),
+    "orchestrators.simulated": ("SimulatedHeat",),
+    "planning": ("Plan",),
+    "records": (
+        "Action",
+        "ConfigRecord",
+        "HeatStack",
+        "HeatTemplate",
+        "Job",
+        "JobState",
+        "MonitoringRecord",
+        "MonitoringStatus",
+        "OnFailure",
+        "OrchestrationState",
+        "Param",
+        "ParamType",
+        "ProcessedConfig",
+        "Record",
+        "ResourceRef",
+        "StackOutput",
+        "StackStatus",
+        "StateRecord",
+        "UnknownField",
+        "WorkerState",
+    ),
+    "redaction": ("Redactor",),
+    "schemas": ("Schema", "Schemas"),
+    "stores.base": ("Store",),
+    "stores.etcd": ("EtcdStore",),
+    "stores.memory": ("MemoryStore",),
+    "templates": ("Renderer",),
+    "worker": ("WorkerOptions",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on its first use (PEP 562)."""
+    if name == "exceptions":
+        return importlib.import_module("gohan_jobs.exceptions")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"gohan_jobs.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

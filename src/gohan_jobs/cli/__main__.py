@@ -1,0 +1,6 @@
+"""``python -m gohan_jobs.cli``, the same as ``gohan-jobs``."""
+
+from gohan_jobs.cli.main import main
+
+if __name__ == "__main__":
+    main()

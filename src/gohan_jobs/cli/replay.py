@@ -1,0 +1,54 @@
+"""``gohan-jobs replay``: what the library makes of a recorded trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from gohan_jobs.cli.texts import redacted_row
+from gohan_jobs.replay import replay_lines
+from gohan_jobs.schemas import Schemas
+
+__all__ = ["command"]
+
+
+@click.command("replay")
+@click.option(
+    "--schemas",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="Gohan's answer to GET /gohan/v0.1/schemas.",
+)
+@click.option(
+    "--trace",
+    type=click.File(encoding="utf-8"),
+    required=True,
+    help="What the outside world did, one JSON object a line; - is standard input.",
+)
+@click.option(
+    "--out",
+    type=click.File("w", encoding="utf-8", lazy=True),
+    required=True,
+    help="Where to write what the library wrote and called; - is standard output.",
+)
+@click.option("--redact", is_flag=True, help="Mask what stands under secret keys.")
+def command(schemas: Path, trace: TextIO, out: TextIO, *, redact: bool) -> None:
+    """Feed a trace through the library, on a store in memory and a Heat that does as it says."""
+    rows = replay_lines(_lines(trace), Schemas.from_file(schemas), source=trace.name)
+    written = map(_redacted, rows) if redact else rows
+    out.writelines(row + "\n" for row in written)
+
+
+def _redacted(row: str) -> str:
+    return json.dumps(redacted_row(json.loads(row)))
+
+
+def _lines(trace: TextIO) -> Iterator[str]:
+    try:
+        yield from trace
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{trace.name}: not UTF-8") from None

@@ -1,0 +1,183 @@
+"""``gohan-jobs run``: a process that works on an etcd until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gohan_jobs.cli.configuration import (
+    address,
+    option,
+    read_config,
+    secret_of,
+    secret_options,
+    words,
+)
+from gohan_jobs.cli.connections import HeatOptions, NoHeat, read_schemas
+from gohan_jobs.cli.signals import ending_signals
+from gohan_jobs.clock import SystemClock
+from gohan_jobs.events import Hook, log_event
+from gohan_jobs.lifecycle import Lifecycle, Role
+from gohan_jobs.manager import ManagerOptions
+from gohan_jobs.orchestrators.base import Orchestrator
+from gohan_jobs.stores.base import Store
+from gohan_jobs.worker import WorkerOptions
+
+if TYPE_CHECKING:
+    from gohan_jobs.cli.metrics import Metrics
+
+__all__ = ["command"]
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_SECONDS = click.FloatRange(min=0, min_open=True)
+
+
+@click.command(
+    "run",
+    epilog="Every option may also stand in the file of --config, as etcd_ca for "
+    "--etcd-ca, or in a variable, as GOHAN_JOBS_ETCD_CA. The command line wins, then the variable.",
+)
+@click.option(
+    "--config",
+    type=_FILE,
+    is_eager=True,
+    callback=read_config,
+    envvar="GOHAN_JOBS_CONFIG",
+    help="TOML file with options.",
+)
+@option(
+    "--etcd", "The members, or some of them.", type=words(), required=True, metavar="HOST:PORT,..."
+)
+@option("--etcd-ca", "Certificates of the authorities to trust; without it no TLS.", type=_FILE)
+@option("--etcd-cert", "The client certificate.", type=_FILE)
+@option("--etcd-key", "Its private key.", type=_FILE)
+@option("--etcd-server-name", "The name the members' certificates are checked for.")
+@option("--etcd-user", "User name; the password is a secret, see --etcd-password-file.")
+@secret_options("--etcd-password", "the user's password")
+@option("--schemas", "Gohan's answer, or Gohan's URL.", required=True, metavar="FILE|URL")
+@secret_options("--schemas-token", "the token for Gohan's URL")
+@option("--heat", "Heat's endpoint, with %(tenant_id)s in it.", metavar="URL|simulated")
+@secret_options("--heat-token", "the token for Heat's endpoint", on_command_line=True)
+@option("--heat-ca", "Certificates to check the endpoint's with.", type=_FILE)
+@option("--heat-timeout", "Seconds for one request.", type=_SECONDS, default=20.0)
+@option("--os-cloud", "A cloud of clouds.yaml; else the OS_... variables count.", metavar="NAME")
+@option(
+    "--roles",
+    "What this process does.",
+    type=words(Role.MANAGER, Role.WORKER),
+    metavar="manager,worker",
+    default=f"{Role.MANAGER},{Role.WORKER}",
+)
+@option("--slots", "Jobs at a time.", type=click.IntRange(1), default=8)
+@option("--worker-lease", "Seconds of a worker's lease.", type=_SECONDS, default=60.0)
+@option("--leader-lease", "Seconds of the leader's lease.", type=_SECONDS, default=65.0)
+@option("--stop-timeout", "Seconds for jobs to end after SIGTERM.", type=_SECONDS, default=30.0)
+@option("--http", "Serve /healthz, /readyz and /metrics here.", type=address, metavar="HOST:PORT")
+@option(
+    "--log-level",
+    "What is logged, to standard error.",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+)
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> None:
+    """Manage jobs, execute them, or both, until SIGTERM or SIGINT.
+
+    Run as many of these as you like on the same etcd: of the managers one leads, the others stand
+    by. The first signal stops it in order; jobs that do not end in time are handed back. A second
+    one ends it at once.
+    """
+    logging.basicConfig(
+        level=options["log_level"].upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    with contextlib.ExitStack() as stack:
+        # Before the first thread, which inherits what is kept from ending the process.
+        wait = stack.enter_context(ending_signals())
+        schemas = read_schemas(options["schemas"], secret_of(ctx, "schemas_token"))
+        heat = _heat(ctx, options)
+        stack.callback(heat.close)
+        store = stack.enter_context(_store(ctx, options))
+        store.revision()  # so that what is wrong with the connection is said at once
+        metrics = _metrics()
+        hooks: tuple[Hook, ...] = (log_event,) if metrics is None else (log_event, metrics)
+        lifecycle = Lifecycle(
+            store,
+            heat,
+            schemas,
+            roles=options["roles"],
+            hooks=hooks,
+            manager=ManagerOptions(
+                leader_ttl=options["leader_lease"], claim_pause=heat.request_timeout
+            ),
+            worker=WorkerOptions(slots=options["slots"], lease_ttl=options["worker_lease"]),
+        )
+        stack.callback(lifecycle.close, options["stop_timeout"])
+        lifecycle.run()
+        _serve(stack, options["http"], lifecycle, metrics)
+        click.echo(f"{' and '.join(options['roles'])} on {', '.join(options['etcd'])}", err=True)
+        click.echo(f"{wait().name}: stopping", err=True)
+
+
+def _heat(ctx: click.Context, options: dict[str, Any]) -> Orchestrator:
+    if Role.WORKER not in options["roles"]:
+        # A manager never calls Heat: it only has to know how long a worker's call may take.
+        options = options | {"heat": "simulated"}
+    wanted = HeatOptions(
+        heat=options["heat"],
+        token=secret_of(ctx, "heat_token"),
+        cloud=options["os_cloud"],
+        ca=options["heat_ca"],
+        timeout=options["heat_timeout"],
+    )
+    try:
+        return wanted.connect(SystemClock())
+    except NoHeat:
+        raise click.UsageError(
+            "where is Heat? give --heat, --os-cloud or OS_... variables"
+        ) from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _store(ctx: click.Context, options: dict[str, Any]) -> Store:
+    from gohan_jobs.stores.etcd import EtcdStore  # noqa: PLC0415 - for --help gRPC is too slow
+
+    names = ("ca", "cert", "key", "server_name", "user")
+    try:
+        return EtcdStore(
+            options["etcd"],
+            password=secret_of(ctx, "etcd_password"),
+            **{name: options[f"etcd_{name}"] for name in names},
+        )
+    except ValueError as error:
+        raise click.UsageError(f"etcd: {error}") from None
+
+
+def _metrics() -> Metrics | None:
+    if importlib.util.find_spec("prometheus_client") is None:
+        return None
+    from gohan_jobs.cli.metrics import Metrics  # noqa: PLC0415 - an extra's
+
+    return Metrics()
+
+
+def _serve(
+    stack: contextlib.ExitStack,
+    address: tuple[str, int] | None,
+    lifecycle: Lifecycle,
+    metrics: Metrics | None,
+) -> None:
+    if address is None:
+        return
+    from gohan_jobs.cli.probes import Probes  # noqa: PLC0415 - only when asked for
+
+    if metrics is not None:
+        metrics.track_leadership(lambda: lifecycle.leads)
+    probes = Probes(address, lifecycle, None if metrics is None else metrics.text)
+    stack.enter_context(probes)
+    click.echo(f"serving {probes.url}", err=True)

@@ -1,0 +1,32 @@
+"""Waiting for SIGTERM or SIGINT: the only place that deals with signals (``rules`` 31)."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+
+__all__ = ["ending_signals"]
+
+_ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
+
+
+@contextlib.contextmanager
+def ending_signals() -> Iterator[Callable[[], signal.Signals]]:
+    """Keep SIGTERM and SIGINT from ending the process; enter it before any thread is started.
+
+    Yields:
+        What waits for one of the two, and returns it. From then on they end the process again, so
+        that a second one does not wait for what the first one began.
+    """
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+    def wait() -> signal.Signals:
+        received = signal.sigwait(_ENDING)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+        return signal.Signals(received)
+
+    try:
+        yield wait
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)

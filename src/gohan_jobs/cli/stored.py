@@ -1,0 +1,93 @@
+"""Keys and texts in a file: lines of JSON, documented pages, or what ``etcdctl get`` prints."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import attrs
+
+from gohan_jobs.codec import loads_json
+from gohan_jobs.exceptions import InvalidRecord, Problem
+
+__all__ = ["Stored", "Unreadable", "read_stored"]
+
+_FENCE = re.compile(rb"\s*(?:```|~~~)")
+
+
+@attrs.frozen
+class Stored:
+    """What a file says is stored at a key.
+
+    Attributes:
+        line: where in the file the key stands, from 1.
+        key: the key.
+        text: what is stored there.
+    """
+
+    line: int
+    key: str
+    text: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Unreadable:
+    """A line that is none of the file's format.
+
+    Attributes:
+        line: its number, from 1.
+        problems: what is wrong with it.
+    """
+
+    line: int
+    problems: tuple[Problem, ...]
+
+
+def read_stored(content: bytes) -> Iterator[Stored | Unreadable]:
+    """What a file holds.
+
+    A file that begins with ``{`` holds an object a line, ``{"key": …, "text": …}`` with the text
+    as it is stored or ``{"key": …, "value": …}`` with its JSON; other fields are not looked at.
+    In any other file, a line that begins with ``/`` is a key, and what follows it up to the next
+    key or fence is its text: no JSON text has such a line. Where there are fences, only what is
+    within them counts.
+
+    Args:
+        content: of the file.
+    """
+    if content.lstrip().startswith(b"{"):
+        for number, line in enumerate(content.splitlines(), 1):
+            if line.strip():
+                yield _row(number, line)
+    else:
+        yield from _blocks(content.split(b"\n"))
+
+
+def _row(number: int, line: bytes) -> Stored | Unreadable:
+    try:
+        row = loads_json(f"line {number}", line)
+    except InvalidRecord as error:
+        return Unreadable(number, error.problems)
+    if not isinstance(row, dict) or not isinstance(row.get("key"), str):
+        return Unreadable(number, (Problem("$.key", "expected an object with a string 'key'"),))
+    if isinstance(row.get("text"), str):
+        return Stored(number, row["key"], row["text"].encode("utf-8", "surrogatepass"))
+    if "value" in row:
+        return Stored(number, row["key"], json.dumps(row["value"]).encode())
+    return Unreadable(number, (Problem("$.text", "expected a string 'text', or a 'value'"),))
+
+
+def _blocks(lines: list[bytes]) -> Iterator[Stored]:
+    fenced = any(map(_FENCE.match, lines))
+    inside = not fenced
+    key, start = "", 0
+    for number, line in enumerate([*lines, b"```"], 1):
+        fence = _FENCE.match(line)
+        if key and (fence or line.startswith(b"/")):
+            yield Stored(start, key, b"\n".join(lines[start : number - 1]).strip())
+            key = ""
+        if fence:
+            inside = fenced and not inside
+        elif inside and line.startswith(b"/"):
+            key, start = line.decode("utf-8", "replace").strip(), number
