@@ -205,7 +205,6 @@ def lost(
         thread = threading.Thread(target=run, args=(store,))
         thread.start()
         applied(watch)
-        proxy.restore()
         proxy.cut()
         thread.join()
     return outcome[0]

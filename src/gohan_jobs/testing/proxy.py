@@ -30,9 +30,9 @@ class TcpProxy:
         self.endpoint = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._flowing = threading.Event()
         self._flowing.set()
-        self._answering = True
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
+        self._muted: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._start(self._accept)
 
@@ -41,12 +41,13 @@ class TcpProxy:
         self._flowing.clear()
 
     def swallow_answers(self) -> None:
-        """Let requests through, and throw the answers away."""
-        self._answering = False
+        """On the connections there are, let requests through, and throw the answers away."""
+        with self._lock:
+            self._muted = set(self._sockets)
 
     def restore(self) -> None:
         """Let everything through again. What was swallowed is lost: cut such connections."""
-        self._answering = True
+        self._muted = set()
         self._flowing.set()
 
     def cut(self) -> None:
@@ -98,7 +99,7 @@ class TcpProxy:
         with self._lock:
             self._sockets |= {client, server}
         self._start(self._forward, client, server, lambda: True)
-        self._start(self._forward, server, client, lambda: self._answering)
+        self._start(self._forward, server, client, lambda: server not in self._muted)
 
     def _forward(
         self, source: socket.socket, sink: socket.socket, passing: Callable[[], bool]
