@@ -193,11 +193,18 @@ class Queue:
         self,
         path: ResourcePath,
         *,
+        processed_revision: int,
         collapse: Iterable[Collapsed] = (),
         orphan: Orphan | None = None,
     ) -> Transaction:
-        """Remove the records of a resource whose config is gone, or note its stack as an orphan."""
-        compares = [Compare.absent(self.keys.config_of(path))]
+        """Remove the records of a resource whose config is gone, or note its stack as an orphan.
+
+        Holds only while the config is absent and its processed copy is as it was read.
+        """
+        compares = [
+            Compare.absent(self.keys.config_of(path)),
+            Compare.unchanged(self.keys.processed_of(path), processed_revision),
+        ]
         operations: list[Operation] = [Delete(self.own.report(path))]
         if orphan is None:
             operations += [
@@ -358,8 +365,7 @@ class Queue:
     ) -> Transaction:
         """Reserve a ready job and read what its handler needs (``runtime``, writes 4 and 5).
 
-        Results, in order: two of no interest, the three puts, then the entries of the job, its
-        notes, its config and its stack's record.
+        The last four results are those of :meth:`reading`.
         """
         ready = self.keys.place(Place.READY, job_id)
         working = self.keys.place(Place.WORKING, job_id)
@@ -369,6 +375,15 @@ class Queue:
                 Delete(ready),
                 Put(working, holder.encode(), lease),
                 Put(self.keys.job_state_of(path), b"{}"),
+                *self.reading(job_id, path).success,
+            ),
+        )
+
+    def reading(self, job_id: JobId, path: ResourcePath) -> Transaction:
+        """Read what a claimed job's handler needs: job, notes, config, stack's record."""
+        return Transaction(
+            (),
+            (
                 Get(self.keys.job(job_id)),
                 Get(self.own.job(job_id)),
                 Get(self.keys.config_of(path)),

@@ -133,7 +133,7 @@ class Intake:
             steps.append(step)
             # Those after it may depend on what it does: they see its jobs at once.
             self._assume(step)
-            if isinstance(step.plan, Enqueue) and step.plan.collapse:
+            if step.collapsed:
                 break
         if not steps:
             return False
@@ -257,7 +257,7 @@ class Intake:
         if isinstance(plan, Forget | Orphaned):
             return self._removal(pending, plan, path)
         self._release_hold(path)
-        collapsed = self._collapsed(resource) if isinstance(plan, Publish) else ()
+        collapsed = self._collapsed(plan) if isinstance(plan, Publish) else ()
         transaction = self._desk.queue.publish(
             path,
             config_revision=entry.mod_revision if entry is not None else 0,
@@ -273,17 +273,9 @@ class Intake:
         error = redactor.scrub(plan.state.error, redactor.secrets_in(plan.processed.body))
         return attrs.evolve(plan.state, error=error)
 
-    def _collapsed(self, resource: ResourceRef) -> tuple[Tracked, ...]:
-        """Unclaimed jobs of an older version, when the newer one needs none (``rules`` 7)."""
-        known = {job.job_id: job for job in self._desk.board.jobs_of(resource)}
-        return tuple(
-            job
-            for job in self._desk.board.of_resource(resource)
-            if job.unclaimed
-            and job.job_id in known
-            and not known[job.job_id].begun
-            and not known[job.job_id].needed
-        )
+    def _collapsed(self, plan: Publish | Enqueue | Forget | Orphaned) -> tuple[Tracked, ...]:
+        """The queued jobs that a plan takes away."""
+        return tuple(filter(None, map(self._desk.board.get, plan.collapse)))
 
     def _enqueue(
         self, pending: Pending, plan: Enqueue, path: ResourcePath, entry: Entry | None
@@ -297,7 +289,7 @@ class Intake:
             place = self._place(planned)
             new.append(NewJob(job=planned.job, notes=notes, place=place))
             tracked.append(Tracked.of(planned.job, path, notes, place, 0))
-        collapsed = tuple(filter(None, map(desk.board.get, plan.collapse)))
+        collapsed = self._collapsed(plan)
         transaction = desk.queue.enqueue(
             path,
             new,
@@ -344,13 +336,18 @@ class Intake:
         self, pending: Pending, plan: Forget | Orphaned, path: ResourcePath
     ) -> _Step | None:
         desk = self._desk
-        collapsed = tuple(filter(None, map(desk.board.get, plan.collapse)))
+        collapsed = self._collapsed(plan)
         orphan = None
         if isinstance(plan, Orphaned):
             orphan = Orphan(path=path, reason=plan.reason, since=desk.now_text())
         elif not collapsed and desk.estate.processed_revision(path) == 0:
             return None
-        transaction = desk.queue.forget(path, collapse=map(_collapse, collapsed), orphan=orphan)
+        transaction = desk.queue.forget(
+            path,
+            processed_revision=desk.estate.processed_revision(path),
+            collapse=map(_collapse, collapsed),
+            orphan=orphan,
+        )
         return _Step(pending=pending, plan=plan, transaction=transaction, collapsed=collapsed)
 
     # Carrying out.
@@ -435,7 +432,8 @@ class Intake:
         state = read_error(plan.processed.version, str(error))
         reference = self._desk.estate.reference(path)
         assert reference is not None  # noqa: S101 - it was planned
-        rejected = self._step(step.pending, Publish(state, plan.processed), path, reference, entry)
+        publish = Publish(state, plan.processed, plan.collapse)
+        rejected = self._step(step.pending, publish, path, reference, entry)
         assert rejected is not None  # noqa: S101 - a Publish is always written
         self._assume(rejected)
         self._carry_out([rejected])

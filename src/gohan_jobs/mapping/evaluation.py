@@ -30,7 +30,7 @@ from gohan_jobs.mapping.tree import (
 )
 from gohan_jobs.records import Param, ParamType, ResourceRef
 
-__all__ = ["Evaluated", "Scope", "evaluate", "template_id", "visited_resources"]
+__all__ = ["Evaluated", "Scope", "evaluate", "same_json", "template_id", "visited_resources"]
 
 
 @attrs.frozen(kw_only=True)
@@ -141,7 +141,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def _same(left: Any, right: Any) -> bool:
+def same_json(left: Any, right: Any) -> bool:
     """JSON equality: unlike Python's, ``true`` is not 1."""
     pending = [(left, right)]
     while pending:
@@ -244,7 +244,7 @@ class _Evaluation:
     def _holds(self, condition: Condition, place: _Place) -> bool:
         left, right = (self.of(side, place).value for side in (condition.left, condition.right))
         if condition.operator is Operator.EQUAL:
-            return _same(left, right)
+            return same_json(left, right)
         if left is None:
             return False
         if not isinstance(left, str):
