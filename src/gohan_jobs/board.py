@@ -6,17 +6,17 @@ costs what is chosen, however many jobs wait. No I/O here.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 
 import attrs
 
-from gohan_jobs.bookkeeping import Band, JobNotes
+from gohan_jobs.bookkeeping import JobNotes
+from gohan_jobs.fairness import FairQueue
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.planning import KnownJob
-from gohan_jobs.records import Action, Job, ResourceRef
+from gohan_jobs.records import Action, Job, OnFailure, ResourceRef
 
-__all__ = ["Board", "Tracked"]
+__all__ = ["Board", "Tracked", "in_order"]
 
 
 @attrs.define(eq=False)
@@ -56,7 +56,19 @@ class Tracked:
     @classmethod
     def unreadable(cls, job_id: JobId, path: ResourcePath, notes: JobNotes) -> Tracked:
         """A job whose document somebody broke: it keeps its place, and its dependants wait."""
-        return cls(job_id, path, notes, frozenset(), (), True, True, "fail", None, 0, broken=True)
+        return cls(
+            job_id=job_id,
+            path=path,
+            notes=notes,
+            references=frozenset(),
+            dependency=(),
+            is_first=True,
+            is_last=True,
+            on_failure=OnFailure.FAIL,
+            place=None,
+            revision=0,
+            broken=True,
+        )
 
     @classmethod
     def of(
@@ -97,6 +109,21 @@ class Tracked:
         return self.job_id.action in {Action.LOGICAL_DELETE, Action.DELETE}
 
 
+def in_order(found: Iterable[tuple[int, Tracked]]) -> list[Tracked]:
+    """Jobs in the order in which they were planned, whatever order they were read in.
+
+    Args:
+        found: each job's document's create revision, and the job. Jobs of one workflow are planned
+            at one revision, and each waits for those before it.
+    """
+
+    def age(item: tuple[int, Tracked]) -> tuple[int, int, bool, int]:
+        revision, job = item
+        return revision, job.notes.config_mod, not job.is_first, len(job.dependency)
+
+    return [job for _, job in sorted(found, key=age)]
+
+
 class Board:
     """The unfinished jobs, indexed. Not thread-safe: it belongs to one job manager."""
 
@@ -107,7 +134,7 @@ class Board:
         self._dependants: dict[JobId, dict[JobId, Tracked]] = {}
         self._by_template: dict[str, dict[JobId, Tracked]] = {}
         self._places: dict[Place, dict[JobId, Tracked]] = {place: {} for place in Place}
-        self._eligible = _Fair()
+        self._eligible = FairQueue()
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -129,6 +156,7 @@ class Board:
 
     def add(self, job: Tracked) -> None:
         """Take in a job; those of its dependencies that are not here are done."""
+        job.waiting_for.clear()
         self._jobs[job.job_id] = job
         self._by_resource.setdefault(job.resource, {})[job.job_id] = job
         for reference in job.references:
@@ -196,7 +224,7 @@ class Board:
         _discard(self._by_template, job.notes.template_id, job.job_id)
         for needed in job.waiting_for:
             _discard(self._dependants, needed, job.job_id)
-        self._eligible.discard(job)
+        self._eligible.discard(job.job_id)
         dependants = tuple(self._dependants.pop(job.job_id, {}).values())
         for dependant in dependants:
             dependant.waiting_for.discard(job.job_id)
@@ -243,7 +271,7 @@ class Board:
 
         They stay eligible until they are moved.
         """
-        return self._eligible.first(number)
+        return [self._jobs[job_id] for job_id in self._eligible.first(number)]
 
     @property
     def eligible(self) -> int:
@@ -271,6 +299,7 @@ class Board:
             claimed=claimed,
             begun=claimed or not self._whole(job),
             needed=any(other.resource != job.resource for other in self.dependants(job.job_id)),
+            config_mod=job.notes.config_mod,
         )
 
     def _whole(self, job: Tracked) -> bool:
@@ -286,70 +315,9 @@ class Board:
             and not job.broken
         )
         if free:
-            self._eligible.add(job)
+            self._eligible.add(job.job_id, job.notes.band, job.notes.tenant)
         else:
-            self._eligible.discard(job)
-
-
-class _Fair:
-    """Jobs in bands; in a band each tenant's in the order they came, tenants in turn."""
-
-    def __init__(self) -> None:
-        self._bands: dict[str, dict[str, dict[JobId, Tracked]]] = {
-            Band.FRESH: {},
-            Band.RESYNC: {},
-        }
-        self._members: dict[JobId, tuple[str, str]] = {}
-        self._turns: dict[str, deque[str]] = {band: deque() for band in self._bands}
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def add(self, job: Tracked) -> None:
-        """Take in a job that may be claimed."""
-        if job.job_id in self._members:
-            return
-        band = job.notes.band if job.notes.band in self._bands else Band.RESYNC
-        tenants = self._bands[band]
-        if job.notes.tenant not in tenants:
-            tenants[job.notes.tenant] = {}
-            self._turns[band].append(job.notes.tenant)
-        tenants[job.notes.tenant][job.job_id] = job
-        self._members[job.job_id] = (band, job.notes.tenant)
-
-    def discard(self, job: Tracked) -> None:
-        """Forget a job."""
-        where = self._members.pop(job.job_id, None)
-        if where is None:
-            return
-        band, tenant = where
-        queue = self._bands[band][tenant]
-        del queue[job.job_id]
-        if not queue:
-            del self._bands[band][tenant]
-            self._turns[band].remove(tenant)
-
-    def first(self, number: int) -> list[Tracked]:
-        """The first so many, one of each tenant in turn; the next call starts a tenant later."""
-        chosen: list[Tracked] = []
-        for band, tenants in self._bands.items():
-            turns = self._turns[band]
-            queues = [iter(tenants[tenant].values()) for tenant in turns]
-            while queues and len(chosen) < number:
-                queues = [queue for queue in queues if _take(queue, chosen, number)]
-            if turns:
-                turns.rotate(-1)
-        return chosen
-
-
-def _take(queue: Iterator[Tracked], chosen: list[Tracked], number: int) -> bool:
-    if len(chosen) >= number:
-        return True
-    job = next(queue, None)
-    if job is None:
-        return False
-    chosen.append(job)
-    return True
+            self._eligible.discard(job.job_id)
 
 
 def _discard(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gohan_jobs.board import Board, Tracked
+from gohan_jobs.board import Board, Tracked, in_order
 from gohan_jobs.bookkeeping import FORMAT, Band, JobNotes, Quarantined
 from gohan_jobs.clock import Clock
 from gohan_jobs.codec import Codec
@@ -315,6 +315,7 @@ class Manager:
             entry.key.removeprefix(own.jobs_prefix): entry
             for entry in self._scan(own.jobs_prefix, revision)
         }
+        found: list[tuple[int, Tracked]] = []
         for entry in self._scan(self._keys.all_jobs, revision):
             noted = notes.get(entry.key.removeprefix(self._keys.all_jobs))
             job = self._tracked(entry, noted)
@@ -324,6 +325,8 @@ class Manager:
                 self._note(job)
             place, job.revision = places.pop(job.job_id, (None, 0))
             job.place = place
+            found.append((entry.create_revision, job))
+        for job in in_order(found):
             self._desk.board.add(job)
         self._desk.board.connect()
         for job in self._desk.board:

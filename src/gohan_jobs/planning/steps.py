@@ -58,18 +58,21 @@ class StepComposer:
         """The template of each handler that has one for this resource; none: it is not workable.
 
         Mapping errors never block a delete (``rules`` 8), which needs no template: its name is
-        then ``""``.
+        then ``""``. Monitoring watches what Heat makes: where a type has a mapping for Heat that
+        gives null, there is nothing to watch (recorded in 2017 of DHCP ports).
 
         Raises:
             MappingError: a template mapping can't be computed (yet).
         """
         config = self.change.config
-        found: dict[str, str] = {}
-        for handler, tree in self.change.schema.templates.items():
-            name = self._template_id(handler, tree, config, lenient=config.deleting)
-            if name is not None:
-                found[handler] = name
-        return found
+        trees = self.change.schema.templates
+        names = {
+            handler: self._template_id(handler, tree, config, lenient=config.deleting)
+            for handler, tree in trees.items()
+        }
+        if trees.get(HEAT_HANDLER) is not None and names[HEAT_HANDLER] is None:
+            names.pop(MONITORING_HANDLER, None)
+        return {handler: name for handler, name in names.items() if name is not None}
 
     def workflow(self, templates: dict[str, str], action: Action) -> tuple[Step, ...]:
         """The steps of a config (``runtime``, *Several handlers per resource*).
