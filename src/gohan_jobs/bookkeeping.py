@@ -30,6 +30,7 @@ from gohan_jobs.keys import JobId, Keys, ResourcePath
 
 __all__ = [
     "FORMAT",
+    "SET_ASIDE",
     "Band",
     "Bookkeeping",
     "Failure",
@@ -40,6 +41,10 @@ __all__ = [
 
 FORMAT = "1"
 """The format of the keyspace that this release writes."""
+
+
+SET_ASIDE = "set aside"
+"""In place of a time in :attr:`JobNotes.held_until`: held until the job's document changes."""
 
 
 class Band:

@@ -129,8 +129,8 @@ class StackPoller:
         settled: list[Settled] = []
         for token, stack in stacks.items():
             watched = self._watched.get(token)
-            if watched is None:
-                continue
+            if watched is None or watched.stack is not stack:
+                continue  # not looked at any more, or looked at anew for another operation
             found = seen.get(stack.id)
             overdue = watched.deadline is not None and now >= watched.deadline
             if found is not None and found.in_progress and not overdue:

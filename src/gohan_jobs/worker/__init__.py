@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gohan_jobs.worker.executors import Executor, InlineExecutor
-from gohan_jobs.worker.worker import Worker, WorkerOptions
+from gohan_jobs.worker.options import WorkerOptions
+from gohan_jobs.worker.worker import Worker
 
 __all__ = ["Executor", "InlineExecutor", "Worker", "WorkerOptions"]

@@ -55,6 +55,15 @@ class Candidates:
         """One to try and the revision since which it is ready; it is then forgotten."""
         return self._found.popitem() if self._found else None
 
+    @property
+    def waiting(self) -> int:
+        """How many there are to pick."""
+        return len(self._found)
+
+    def offer(self, job_id: JobId, revision: int) -> None:
+        """A job that was picked, and is ready all the same: its claim was never sent, or failed."""
+        self._found[job_id] = revision
+
     def refill(self) -> bool:
         """Look for more, in at most one request; whether it is worth calling again at once."""
         return self._listen() if self._watch is not None else self._read()

@@ -96,7 +96,8 @@ class Claim:
         self.attempt = notes.attempts + 1
         self._lease = lease
         self._lease_id = lease.id
-        self._cancelled = ""
+        self._stopped = ""
+        self._superseded = ""
 
     @property
     def lost(self) -> bool:
@@ -106,11 +107,25 @@ class Claim:
     @property
     def cancelled(self) -> str:
         """Why the handler shall stop; empty while it shall not."""
-        return "lease lost" if self.lost else self._cancelled
+        return "lease lost" if self.lost else self._superseded or self._stopped
 
-    def cancel(self, reason: str) -> None:
-        """Tell the handler to stop; idempotent."""
-        self._cancelled = self._cancelled or reason
+    @property
+    def superseded(self) -> bool:
+        """Whether it is to end without a result (``rules`` 8, 15)."""
+        return bool(self._superseded)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it is to be handed back unless it is through: its worker stops."""
+        return bool(self._stopped)
+
+    def supersede(self, reason: str) -> None:
+        """Tell the handler to stop: nobody wants the result any more. Idempotent."""
+        self._superseded = self._superseded or reason
+
+    def stop(self, reason: str) -> None:
+        """Tell the handler to stop, since its worker does. Idempotent."""
+        self._stopped = self._stopped or reason
 
     def guard(self, seconds: float) -> None:
         """Go on only if the claim outlasts a call of so many seconds (``rules`` 18).

@@ -14,6 +14,8 @@ from gohan_jobs.worker.claim import Claim
 
 __all__ = ["finish_of", "too_large"]
 
+_LONGEST_REASON = 2_000
+
 
 def finish_of(claim: Claim, outcome: Done | GiveUp, redactor: Redactor) -> Finish:
     """The results of a job."""
@@ -29,11 +31,15 @@ def too_large(claim: Claim, finish: Finish, error: TransactionTooLarge) -> Finis
     stack = finish.stack
     return attrs.evolve(
         finish,
-        stack=None if stack is None else attrs.evolve(stack, output=()),
+        stack=None if stack is None else _shortened(stack),
         job_state=failed_job_state(action, reason),
         state=failed(action, claim.job.version, reason),
         failure=reason,
     )
+
+
+def _shortened(stack: HeatStack) -> HeatStack:
+    return attrs.evolve(stack, output=(), status_reason=stack.status_reason[:_LONGEST_REASON])
 
 
 def _success(claim: Claim, outcome: Done, redactor: Redactor) -> Finish:

@@ -1,0 +1,116 @@
+"""How claims end: published, dropped, handed back or set aside, each in one fenced transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from gohan_jobs.bookkeeping import SET_ASIDE
+from gohan_jobs.events import (
+    ConfigSetAside,
+    Events,
+    JobFailed,
+    JobFinished,
+    JobHandedBack,
+    JobSuperseded,
+)
+from gohan_jobs.exceptions import TransactionTooLarge
+from gohan_jobs.handlers import Done, GiveUp
+from gohan_jobs.queue import Finish, Queue
+from gohan_jobs.redaction import Redactor
+from gohan_jobs.stores.base import Entry, Store, Transaction, TransactionResult
+from gohan_jobs.worker.claim import Claim
+from gohan_jobs.worker.publishing import finish_of, too_large
+from gohan_jobs.worker.returned import Unusable
+
+__all__ = ["Endings"]
+
+
+class Endings:
+    """Ends claims. A transaction that does not hold means that the claim is not ours any more.
+
+    Args:
+        store: where everything is kept.
+        queue: builds transactions.
+        events: told of everything.
+        redactor: keeps secrets out of what is published.
+        now: clock time.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        events: Events,
+        redactor: Redactor,
+        now: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._events = events
+        self._redactor = redactor
+        self._now = now
+
+    def finish(
+        self,
+        claim: Claim,
+        outcome: Done | GiveUp,
+        send: Callable[[Transaction], TransactionResult],
+    ) -> None:
+        """Publish a result; ``send`` carries the transaction out, perhaps with another."""
+        finish = finish_of(claim, outcome, self._redactor)
+        try:
+            result = send(self._queue.finish(claim.fence, finish))
+        except TransactionTooLarge as error:
+            finish = too_large(claim, finish, error)
+            result = self._store.transact(self._queue.finish(claim.fence, finish))
+        if result.succeeded:
+            self._finished(claim, finish)
+        elif self._still_holds(claim, result):
+            self.drop(claim)
+
+    def _finished(self, claim: Claim, finish: Finish) -> None:
+        seconds = self._now() - claim.since
+        if finish.failure is None:
+            state = "" if finish.state is None else str(finish.state.worker_state)
+            self._events.emit(JobFinished(job_id=claim.job_id, state=state, seconds=seconds))
+        else:
+            self._events.emit(
+                JobFailed(job_id=claim.job_id, reason=finish.failure, seconds=seconds)
+            )
+
+    def _still_holds(self, claim: Claim, refused: TransactionResult) -> bool:
+        """Whether a refused result is nobody's any more (``rules`` 8, 15), but the claim ours."""
+        working = refused.results[0]
+        return isinstance(working, Entry) and working.create_revision == claim.fence.revision
+
+    def drop(self, claim: Claim) -> None:
+        """End a claim without any result."""
+        result = self._store.transact(self._queue.drop(claim.fence, claim.job_id))
+        if result.succeeded:
+            self._events.emit(JobSuperseded(job_id=claim.job_id))
+
+    def hand_back(self, claim: Claim, after: float, reason: str, *, retries: int = 0) -> None:
+        """Give a job back to the queue, unfinished."""
+        secrets = self._redactor.secrets_in(claim.job.resource_input)
+        reason = self._redactor.scrub(reason, secrets)
+        notes = attrs.evolve(
+            claim.notes, delay=after, retries=claim.notes.retries + retries, last_error=reason
+        )
+        result = self._store.transact(
+            self._queue.hand_back(claim.fence, claim.job_id, claim.job_id.handler, notes)
+        )
+        if result.succeeded:
+            self._events.emit(JobHandedBack(job_id=claim.job_id, reason=reason, after=after))
+
+    def set_aside(self, found: Unusable) -> None:
+        """A job that must not run stays in the queue, set aside (``rules`` 10)."""
+        job_id = found.job_id
+        notes = attrs.evolve(found.notes, held_until=SET_ASIDE, last_error=found.reason)
+        result = self._store.transact(
+            self._queue.hand_back(found.fence, job_id, job_id.handler, notes)
+        )
+        if result.succeeded:
+            key = self._queue.keys.job(job_id)
+            self._events.emit(ConfigSetAside(key=key, reason=found.reason))

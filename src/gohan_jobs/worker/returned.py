@@ -1,0 +1,94 @@
+"""What comes back to a worker's thread, from handlers, looks at stacks, and its own verdicts."""
+
+from __future__ import annotations
+
+import queue as thread_queue
+from collections.abc import Callable, Hashable, Mapping
+from typing import TypeAlias
+
+import attrs
+
+from gohan_jobs.bookkeeping import JobNotes
+from gohan_jobs.handlers import Outcome
+from gohan_jobs.keys import JobId
+from gohan_jobs.orchestrators.base import Stack
+from gohan_jobs.queue import Fence
+from gohan_jobs.worker.claim import Claim
+
+__all__ = ["Inbox", "Item", "Looked", "Returned", "Stopped", "Superseded", "Unusable", "Verdict"]
+
+
+@attrs.frozen
+class Superseded:
+    """A claim ends without a result: its job was pre-empted, or its config is gone."""
+
+
+@attrs.frozen
+class Stopped:
+    """A claim is handed back, since its worker stops."""
+
+
+Verdict: TypeAlias = Outcome | Exception | Superseded | Stopped
+"""What is to become of a claim."""
+
+
+@attrs.frozen
+class Returned:
+    """A claim on its way back to the worker's thread."""
+
+    claim: Claim
+    verdict: Verdict
+
+
+@attrs.frozen
+class Unusable:
+    """A reserved job that must not run; it goes back to the queue and is set aside there.
+
+    Attributes:
+        job_id: the job.
+        fence: the reservation.
+        notes: on the job, or what could be made of them.
+        reason: what is wrong with it.
+    """
+
+    job_id: JobId
+    fence: Fence
+    notes: JobNotes
+    reason: str
+
+
+@attrs.frozen
+class Looked:
+    """What a look at stacks has shown."""
+
+    stacks: Mapping[Hashable, Stack]
+    seen: Mapping[str, Stack | None] | Exception
+
+
+Item: TypeAlias = Returned | Unusable | Looked
+"""What a worker's thread has to act on."""
+
+
+class Inbox:
+    """Items for the worker's thread, from any thread, in order.
+
+    Args:
+        wake: called when there is a new one.
+    """
+
+    def __init__(self, wake: Callable[[], None] | None) -> None:
+        self._items: thread_queue.SimpleQueue[Item] = thread_queue.SimpleQueue()
+        self._wake = wake
+
+    def put(self, item: Item) -> None:
+        """Add an item."""
+        self._items.put(item)
+        if self._wake is not None:
+            self._wake()
+
+    def take(self) -> Item | None:
+        """The next item; None if there is none."""
+        try:
+            return self._items.get_nowait()
+        except thread_queue.Empty:
+            return None
