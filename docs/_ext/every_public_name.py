@@ -148,9 +148,11 @@ def spell_out(app: Sphinx, doctree: nodes.document) -> None:
     """Give names that a module has imported in full, since several modules may have one such."""
     del app
     for node in doctree.findall(pending_xref):
-        value = _resolve(f"{node.get('py:module')}.{node['reftarget']}")
-        if node.get("refdomain") == "py" and _has_docstring(value):
-            node["reftarget"] = f"{value.__module__}.{value.__qualname__}"
+        name = f"{node.get('py:module')}.{node['reftarget']}"
+        value = _resolve(name)
+        if node.get("refdomain") == "py" and value is not None:
+            home = f"{value.__module__}.{value.__qualname__}" if _has_docstring(value) else name
+            node["reftarget"] = home
 
 
 def find_elsewhere(
