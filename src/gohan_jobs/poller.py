@@ -1,42 +1,64 @@
 """One poller for all stacks of a process: soon at first, rarer later, many in one look.
 
+A stack is looked at when it is ``first`` seconds old, then each time its age has grown by
+``factor``, but at least every ``longest`` seconds: by default at 0.25, 0.5, 1, 2, 3 seconds, and so
+on. A tenant is looked at no more than every ``gather`` seconds, and then all its stacks are asked
+about at once. So a hundred stacks of a tenant cost three requests a second, and each is seen at
+most ``gather + jitter`` seconds later than if it were looked at every ``longest`` seconds alone.
+
 Pure bookkeeping around ``Orchestrator.observe``: when it is due, whoever owns it calls
 :meth:`StackPoller.take_due`, :meth:`StackPoller.look` and :meth:`StackPoller.settle`.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 import random
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
 import attrs
 
 from gohan_jobs.clock import Clock
+from gohan_jobs.exceptions import OrchestratorError
 from gohan_jobs.orchestrators.base import Orchestrator, Stack
 
 __all__ = ["PollOptions", "Settled", "StackPoller"]
+
+_log = logging.getLogger("gohan_jobs")
 
 
 @attrs.frozen(kw_only=True)
 class PollOptions:
     """How often stacks are looked at.
 
-    A look at one stack of a tenant is a look at all of that tenant's that would be due within
-    ``gather`` seconds: so a hundred stacks cost one request, not a hundred.
-
     Attributes:
-        first: seconds until the first look.
-        factor: each wait is so much longer than the one before ...
-        longest: ... up to this. A 1 s poll sees a stack 0.5 s late on average; this bounds ours.
-        gather: seconds by which a look may be brought forward to share another's request.
-        jitter: share of a wait that is left to chance, so that processes don't poll in step.
+        first: a stack's age at its first look, in seconds from when it is added.
+        factor: the age at the next look is so many times that at the one before ...
+        longest: ... or so many seconds more, if that is sooner.
+        gather: seconds between two looks at one tenant's stacks, at least.
+        jitter: seconds, at most, by which looks are late at random, so that processes don't poll
+            in step.
+
+    Raises:
+        ValueError: one of them is negative, a pause is none, or the factor does not make an age
+            grow.
     """
 
-    first: float = 0.25
-    factor: float = 1.3
-    longest: float = 1.25
-    gather: float = 1.25
-    jitter: float = 0.1
+    first: float = attrs.field(default=0.25, validator=attrs.validators.gt(0))
+    factor: float = attrs.field(default=2.0, validator=attrs.validators.gt(1))
+    longest: float = attrs.field(default=1.0, validator=attrs.validators.gt(0))
+    gather: float = attrs.field(default=0.35, validator=attrs.validators.ge(0))
+    jitter: float = attrs.field(default=0.1, validator=attrs.validators.ge(0))
+
+    def age_after(self, age: float) -> float:
+        """A stack's age at its first planned look after ``age``."""
+        planned = self.first
+        while planned <= age and planned * (self.factor - 1) < self.longest:
+            planned *= self.factor
+        if planned <= age:
+            planned += (math.floor((age - planned) / self.longest) + 1) * self.longest
+        return planned
 
 
 @attrs.frozen
@@ -45,7 +67,8 @@ class Settled:
 
     Attributes:
         token: what it was added with.
-        stack: as it is; None if it is gone.
+        stack: as it was when last seen; None if it is gone. Once its time is up that may be long
+            ago: Heat may not have answered since.
     """
 
     token: Hashable
@@ -54,14 +77,23 @@ class Settled:
 
 @attrs.define
 class _Watched:
+    """A stack that is looked at.
+
+    Attributes:
+        stack: as last seen.
+        since: clock time at which it was added.
+        due: clock time of its next look.
+        deadline: clock time at which its time is up.
+    """
+
     stack: Stack
-    wait: float
+    since: float
     due: float
-    deadline: float | None
+    deadline: float
 
 
 class StackPoller:
-    """Looks at stacks until they settle. Not thread-safe.
+    """Looks at stacks until they settle. Not thread-safe, :meth:`look` excepted.
 
     Args:
         orchestrator: whom to ask.
@@ -82,6 +114,7 @@ class StackPoller:
         self._options = options or PollOptions()
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._watched: dict[Hashable, _Watched] = {}
+        self._not_before: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._watched)
@@ -89,9 +122,10 @@ class StackPoller:
     def add(self, token: Hashable, stack: Stack, limit: float | None = None) -> None:
         """Look at a stack until it settles, or for ``limit`` seconds."""
         now = self._clock.now()
-        wait = self._options.first
-        deadline = None if limit is None else now + limit
-        self._watched[token] = _Watched(stack, wait, now + self._jittered(wait), deadline)
+        deadline = math.inf if limit is None else now + limit
+        watched = _Watched(stack, since=now, due=now, deadline=deadline)
+        self._plan(watched, now + self._options.first)
+        self._watched[token] = watched
 
     def discard(self, token: Hashable) -> None:
         """Look no more; no error if it was not looked at."""
@@ -100,49 +134,69 @@ class StackPoller:
     @property
     def due(self) -> float | None:
         """Clock time of the next look; None if there is nothing to look at."""
-        return min((watched.due for watched in self._watched.values()), default=None)
+        return min(map(self._due, self._watched.values()), default=None)
+
+    def _due(self, watched: _Watched) -> float:
+        return max(watched.due, self._not_before.get(watched.stack.tenant, 0.0))
 
     def take_due(self) -> dict[Hashable, Stack]:
-        """The stacks to look at now: those due, and their tenants' that soon will be."""
+        """The stacks to look at now: all of each tenant of which one is due."""
         now = self._clock.now()
-        tenants = {w.stack.tenant for w in self._watched.values() if w.due <= now}
-        soon = now + self._options.gather
+        tenants = {w.stack.tenant for w in self._watched.values() if self._due(w) <= now}
+        self._not_before = {t: at for t, at in self._not_before.items() if at > now}
+        self._not_before.update(dict.fromkeys(tenants, now + self._options.gather))
         return {
             token: watched.stack
             for token, watched in self._watched.items()
-            if watched.stack.tenant in tenants and watched.due <= soon
+            if watched.stack.tenant in tenants
         }
 
-    def look(self, stacks: dict[Hashable, Stack]) -> dict[str, Stack | None]:
-        """Ask about stacks; the only call that takes time, safe on another thread."""
-        return dict(self._orchestrator.observe(tuple(stacks.values())))
+    def look(self, stacks: Mapping[Hashable, Stack]) -> dict[str, Stack | None]:
+        """Ask about stacks; the only call that takes time, safe on another thread.
 
-    def postpone(self, stacks: dict[Hashable, Stack]) -> None:
-        """A look failed: try again at the longest interval. Deadlines stay."""
-        for token in stacks:
-            if token in self._watched:
-                self._again(self._watched[token], self._options.longest)
+        Tenants are asked about one by one: one that is refused, or slow, is no reason not to see
+        the others.
 
-    def settle(self, stacks: dict[Hashable, Stack], seen: dict[str, Stack | None]) -> list[Settled]:
+        Returns:
+            The stacks as they are, by their ids; those that could not be seen are missing.
+        """
+        tenants: dict[str, list[Stack]] = {}
+        for stack in stacks.values():
+            tenants.setdefault(stack.tenant, []).append(stack)
+        seen: dict[str, Stack | None] = {}
+        for of_tenant in tenants.values():
+            try:
+                seen.update(self._orchestrator.observe(of_tenant))
+            except OrchestratorError:
+                continue  # it says so itself once a handler asks
+            except Exception as error:  # noqa: BLE001 - as above
+                _log.error("looking at stacks failed: %s", type(error).__name__)
+        return seen
+
+    def settle(
+        self, stacks: Mapping[Hashable, Stack], seen: Mapping[str, Stack | None]
+    ) -> list[Settled]:
         """Note what a look has shown; the stacks that are through are given, and forgotten."""
-        now = self._clock.now()
         settled: list[Settled] = []
         for token, stack in stacks.items():
             watched = self._watched.get(token)
             if watched is None or watched.stack is not stack:
-                continue  # not looked at any more, or looked at anew for another operation
-            found = seen.get(stack.id)
-            overdue = watched.deadline is not None and now >= watched.deadline
-            if found is not None and found.in_progress and not overdue:
-                self._again(watched, watched.wait * self._options.factor)
-                continue
-            del self._watched[token]
-            settled.append(Settled(token, found))
+                continue  # discarded since, and perhaps added anew
+            found = seen.get(stack.id, stack)
+            if found is None or not found.in_progress or self._clock.now() >= watched.deadline:
+                del self._watched[token]
+                settled.append(Settled(token, found))
+            elif stack.id in seen:
+                self._again(watched, found)
+            else:
+                self._plan(watched, self._clock.now() + self._options.longest)
         return settled
 
-    def _again(self, watched: _Watched, wait: float) -> None:
-        watched.wait = min(wait, self._options.longest)
-        watched.due = self._clock.now() + self._jittered(watched.wait)
+    def _again(self, watched: _Watched, seen: Stack) -> None:
+        watched.stack = seen
+        age = self._clock.now() - watched.since
+        self._plan(watched, watched.since + self._options.age_after(age))
 
-    def _jittered(self, wait: float) -> float:
-        return wait * (1.0 - self._options.jitter * self._rng.random())
+    def _plan(self, watched: _Watched, at: float) -> None:
+        """Look at some time, but once its time is up in any case."""
+        watched.due = min(at + self._options.jitter * self._rng.random(), watched.deadline)

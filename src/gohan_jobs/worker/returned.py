@@ -62,7 +62,7 @@ class Looked:
     """What a look at stacks has shown."""
 
     stacks: Mapping[Hashable, Stack]
-    seen: Mapping[str, Stack | None] | Exception
+    seen: Mapping[str, Stack | None]
 
 
 Item: TypeAlias = Returned | Unusable | Looked

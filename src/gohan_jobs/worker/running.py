@@ -5,11 +5,9 @@ from __future__ import annotations
 import functools
 import heapq
 import itertools
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from gohan_jobs.clock import Clock
-from gohan_jobs.exceptions import OrchestratorError
 from gohan_jobs.handlers import JobContext, Later, Observe, Outcome
 from gohan_jobs.orchestrators.base import Stack
 from gohan_jobs.poller import Settled, StackPoller
@@ -19,8 +17,6 @@ from gohan_jobs.worker.executors import Executor
 from gohan_jobs.worker.returned import Inbox, Looked, Returned, Verdict
 
 __all__ = ["Runner"]
-
-_log = logging.getLogger("gohan_jobs")
 
 
 class Runner:
@@ -124,12 +120,7 @@ class Runner:
         self._looking = True
 
         def look() -> None:
-            seen: Mapping[str, Stack | None] | Exception
-            try:
-                seen = self._poller.look(stacks)
-            except Exception as error:  # noqa: BLE001 - judged on the worker's thread
-                seen = error
-            self._inbox.put(Looked(stacks, seen))
+            self._inbox.put(Looked(stacks, self._poller.look(stacks)))
 
         self._executor.submit(look)
         return True
@@ -137,14 +128,8 @@ class Runner:
     def looked(self, looked: Looked) -> None:
         """Resume the handlers whose stacks have settled."""
         self._looking = False
-        stacks = dict(looked.stacks)
-        if not isinstance(looked.seen, Exception):
-            for settled in self._poller.settle(stacks, dict(looked.seen)):
-                self._settled(settled)
-            return
-        if not isinstance(looked.seen, OrchestratorError):
-            _log.error("looking at stacks failed: %s", type(looked.seen).__name__)
-        self._poller.postpone(stacks)
+        for settled in self._poller.settle(looked.stacks, looked.seen):
+            self._settled(settled)
 
     def _settled(self, settled: Settled) -> None:
         claim = settled.token
