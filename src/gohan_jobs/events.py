@@ -98,10 +98,12 @@ class JobClaimed(_OfJob):
     Attributes:
         holder: its reservation's uuid.
         attempt: 1 for the first claim.
+        planned_at: time of day at which it was queued, ISO 8601; empty if nobody knows.
     """
 
     holder: str
     attempt: int = 1
+    planned_at: str = ""
 
 
 @attrs.frozen(kw_only=True)

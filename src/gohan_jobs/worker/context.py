@@ -74,12 +74,12 @@ class Contexts:
         )
 
     def _tell(self, claim: Claim, kind: Callable[..., Event], **facts: object) -> None:
-        self._events.emit(kind(job_id=claim.job_id, **facts))
+        self._events.emit(kind(job_id=claim.job_id, trace=claim.notes.trace, **facts))
 
     def _report(self, claim: Claim, message: str) -> None:
         secrets = self._redactor.secrets_in(claim.job.resource_input)
         text = self._redactor.scrub(message, secrets)
-        self._events.emit(JobProgressed(job_id=claim.job_id, message=text))
+        self._tell(claim, JobProgressed, message=text)
 
     def _template(self, claim: Claim) -> Entry | None:
         """The job's template, if it is still the one its params were computed from.

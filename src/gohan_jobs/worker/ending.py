@@ -9,6 +9,7 @@ import attrs
 from gohan_jobs.bookkeeping import SET_ASIDE
 from gohan_jobs.events import (
     ConfigSetAside,
+    Event,
     Events,
     JobFailed,
     JobFinished,
@@ -74,11 +75,12 @@ class Endings:
         seconds = self._now() - claim.since
         if finish.failure is None:
             state = "" if finish.state is None else str(finish.state.worker_state)
-            self._events.emit(JobFinished(job_id=claim.job_id, state=state, seconds=seconds))
+            self._tell(claim, JobFinished, state=state, seconds=seconds)
         else:
-            self._events.emit(
-                JobFailed(job_id=claim.job_id, reason=finish.failure, seconds=seconds)
-            )
+            self._tell(claim, JobFailed, reason=finish.failure, seconds=seconds)
+
+    def _tell(self, claim: Claim, kind: Callable[..., Event], **facts: object) -> None:
+        self._events.emit(kind(job_id=claim.job_id, trace=claim.notes.trace, **facts))
 
     def _still_holds(self, claim: Claim, refused: TransactionResult) -> bool:
         """Whether a refused result is nobody's any more (``rules`` 8, 15), but the claim ours."""
@@ -89,7 +91,7 @@ class Endings:
         """End a claim without any result."""
         result = self._store.transact(self._queue.drop(claim.fence, claim.job_id))
         if result.succeeded:
-            self._events.emit(JobSuperseded(job_id=claim.job_id))
+            self._tell(claim, JobSuperseded)
 
     def hand_back(self, claim: Claim, after: float, reason: str, *, retries: int = 0) -> None:
         """Give a job back to the queue, unfinished."""
@@ -102,7 +104,7 @@ class Endings:
             self._queue.hand_back(claim.fence, claim.job_id, claim.job_id.handler, notes)
         )
         if result.succeeded:
-            self._events.emit(JobHandedBack(job_id=claim.job_id, reason=reason, after=after))
+            self._tell(claim, JobHandedBack, reason=reason, after=after)
 
     def set_aside(self, found: Unusable) -> None:
         """A job that must not run stays in the queue, set aside (``rules`` 10)."""

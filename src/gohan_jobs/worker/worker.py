@@ -287,7 +287,13 @@ class Worker:
             return
         self._claims[claim.job_id] = claim
         self._events.emit(
-            JobClaimed(job_id=claim.job_id, holder=claim.holder, attempt=claim.attempt)
+            JobClaimed(
+                job_id=claim.job_id,
+                trace=claim.notes.trace,
+                holder=claim.holder,
+                attempt=claim.attempt,
+                planned_at=claim.notes.planned_at,
+            )
         )
         if reserved.verdict is not None:
             self._inbox.put(Returned(claim, reserved.verdict))
