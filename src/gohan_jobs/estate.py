@@ -185,6 +185,11 @@ class Estate:
             return None
         return fact.known or KnownState(version=-1, failed=True)
 
+    def stack_revision(self, path: ResourcePath) -> int:
+        """Mod revision of the stack's record; 0 if there is none."""
+        fact = self._stacks.get(path)
+        return 0 if fact is None else fact.revision
+
     def stack_tenant(self, path: ResourcePath) -> str | None:
         """Tenant of the resource's live stack."""
         fact = self._stacks.get(path)

@@ -194,16 +194,19 @@ class Queue:
         path: ResourcePath,
         *,
         processed_revision: int,
+        stack_revision: int,
         collapse: Iterable[Collapsed] = (),
         orphan: Orphan | None = None,
     ) -> Transaction:
         """Remove the records of a resource whose config is gone, or note its stack as an orphan.
 
-        Holds only while the config is absent and its processed copy is as it was read.
+        Holds only while the config is absent and the processed copy and the stack's record are as
+        they were read: a stack that was not heard of yet must not be forgotten.
         """
         compares = [
             Compare.absent(self.keys.config_of(path)),
             Compare.unchanged(self.keys.processed_of(path), processed_revision),
+            Compare.unchanged(self.keys.heat_stack_of(path), stack_revision),
         ]
         operations: list[Operation] = [Delete(self.own.report(path))]
         if orphan is None:

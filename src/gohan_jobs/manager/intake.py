@@ -17,7 +17,7 @@ from gohan_jobs.events import (
     JobSuperseded,
     OrphanFound,
 )
-from gohan_jobs.exceptions import GohanJobsError, TransactionTooLarge
+from gohan_jobs.exceptions import GohanJobsError, StoreError, TransactionTooLarge
 from gohan_jobs.keys import Place, ResourcePath
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.planning import (
@@ -39,7 +39,6 @@ from gohan_jobs.planning import (
 )
 from gohan_jobs.queue import Collapsed, NewJob
 from gohan_jobs.records import (
-    Action,
     ProcessedConfig,
     ResourceRef,
     StateRecord,
@@ -98,6 +97,7 @@ class Intake:
         self._resync: deque[Pending] = deque()
         self._latest: dict[ResourcePath, int] = {}
         self._waiting: dict[ResourceRef, OrderedDict[ResourcePath, None]] = {}
+        self._alone = 0
 
     def __len__(self) -> int:
         return len(self._fresh) + len(self._resync)
@@ -108,6 +108,7 @@ class Intake:
         self._resync.clear()
         self._latest.clear()
         self._waiting.clear()
+        self._alone = 0
         self._desk.holds.clear()
 
     def receive(self, pending: Pending) -> None:
@@ -123,9 +124,10 @@ class Intake:
     def step(self) -> bool:
         """Handle the next changes, as many as fit one transaction; whether there were any."""
         steps: list[_Step] = []
-        while len(self) and len(steps) < self._desk.options.batch:
-            pending = (self._fresh or self._resync).popleft()
-            step = self._prepare(pending)
+        size = 1 if self._alone else self._desk.options.batch
+        self._alone = max(0, self._alone - 1)
+        while len(self) and len(steps) < size and not self._repeats(steps):
+            step = self._planned((self._fresh or self._resync).popleft(), steps)
             if step is None:
                 if not steps:
                     return True
@@ -140,12 +142,35 @@ class Intake:
         self._carry_out(steps)
         return True
 
+    def _repeats(self, steps: list[_Step]) -> bool:
+        """Whether the next change is of a resource that the batch writes already."""
+        path = (self._fresh or self._resync)[0].path
+        return any(step.pending.path == path for step in steps)
+
+    def _planned(self, pending: Pending, steps: list[_Step]) -> _Step | None:
+        """As :meth:`_prepare`; if the store fails meanwhile, everything is in line again."""
+        try:
+            return self._prepare(pending)
+        except Exception:
+            self._again(pending)
+            self._undo(steps)
+            raise
+
+    def _undo(self, steps: list[_Step]) -> None:
+        """Nothing of a batch has happened: its changes are in line again."""
+        for step in reversed(steps):
+            self._forget_assumed(step)
+            self._again(step.pending)
+
     # Deciding.
 
     def _prepare(self, pending: Pending) -> _Step | None:
         """Plan one change; None if nothing is to be written for it."""
         desk = self._desk
         path = pending.path
+        known = desk.estate.config_entry(path)
+        if known is not None and known.mod_revision > pending.revision:
+            return None  # read again meanwhile, and found to be later than this
         if not pending.reread:
             self._apply(pending)
         if self._latest.get(path, 0) > pending.revision:
@@ -298,8 +323,8 @@ class Intake:
             processed_revision=desk.estate.processed_revision(path),
             collapse=map(_collapse, collapsed),
             preempt=plan.preempt,
-            expect_no_state=plan.jobs[0].job.action == Action.CREATE
-            and desk.estate.state(path) is None,
+            # The watch of the results may be behind: a version that has one is not done again.
+            expect_no_state=entry is not None and desk.estate.state(path) is None,
         )
         return _Step(
             pending=pending,
@@ -345,6 +370,7 @@ class Intake:
         transaction = desk.queue.forget(
             path,
             processed_revision=desk.estate.processed_revision(path),
+            stack_revision=desk.estate.stack_revision(path),
             collapse=map(_collapse, collapsed),
             orphan=orphan,
         )
@@ -373,9 +399,7 @@ class Intake:
             self._split(steps, error)
             return
         except Exception:
-            for step in reversed(steps):
-                self._forget_assumed(step)
-                self._again(step.pending)
+            self._undo(steps)
             raise
         if result.succeeded:
             for step in steps:
@@ -385,25 +409,25 @@ class Intake:
 
     def _split(self, steps: list[_Step], error: TransactionTooLarge | None) -> None:
         """Something changed under a batch, or it is too large: each is planned again, alone."""
-        for step in reversed(steps):
-            self._forget_assumed(step)
-        if len(steps) == 1:
-            (step,) = steps
-            if error is not None:
-                self._too_large(step, error)
-            else:
-                self._reread(step.pending)
+        if len(steps) > 1:
+            self._alone = len(steps)
+            self._undo(steps)
             return
-        for step in steps:
-            prepared = self._prepare(attrs.evolve(step.pending, reread=True))
-            if prepared is not None:
-                self._assume(prepared)
-                self._carry_out([prepared])
+        (step,) = steps
+        self._forget_assumed(step)
+        if error is not None:
+            self._too_large(step, error)
+        else:
+            self._reread(step.pending)
 
     def _reread(self, pending: Pending) -> None:
         """Its transaction failed: read what it is about again, and plan it again."""
         desk = self._desk
-        desk.refresh(pending.path)
+        try:
+            desk.refresh(pending.path)
+        except StoreError:
+            self._again(pending)
+            raise
         entry = desk.estate.config_entry(pending.path)
         revision = entry.mod_revision if entry is not None else pending.revision
         again = attrs.evolve(

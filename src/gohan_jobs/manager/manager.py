@@ -226,6 +226,7 @@ class Manager:
     def _load(self) -> None:
         """Read all at one revision, and follow the changes after it."""
         desk = self._desk
+        self._unload()  # of an attempt that the store has broken off
         self._check_format()
         desk.estate = Estate(self._codec, desk.schemas)
         desk.board = Board()
@@ -553,7 +554,8 @@ class Manager:
             return
         if event.kind is EventKind.PUT:
             self._arrived(job, place, event)
-        elif job.place is place and event.revision > job.revision:
+        elif job.place in {place, None} and event.revision > job.revision:
+            # None: its place was looked for since, and it was found to stand nowhere.
             self._desk.board.move(job, None, event.revision)
             self._dispatch.lost(job)
 
