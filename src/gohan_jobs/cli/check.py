@@ -31,7 +31,7 @@ def command(ctx: click.Context, files: tuple[BinaryIO, ...]) -> None:
         found = list(read_stored(file.read()))
         told = [line for each in found for line in _problems(each)]
         for line in told if found else [" no record found"]:
-            click.echo(f"{file.name}:{line}")
+            click.echo(f"{getattr(file, 'name', '<stdin>')}:{line}")
         records += len(found)
         problems += len(told) if found else 1
     click.echo(f"{records} records, {problems} problems", err=True)

@@ -16,14 +16,12 @@ from gohan_jobs.schemas import Schemas
 if TYPE_CHECKING:
     from gohan_jobs.orchestrators.heat import HeatSettings
 
-__all__ = ["SIMULATED", "HeatOptions", "NoHeat", "read_schemas"]
+__all__ = ["SIMULATED", "HeatOptions", "read_schemas"]
 
 SIMULATED = "simulated"
 """What ``--heat`` says for a Heat in this process."""
 
-
-class NoHeat(Exception):
-    """Nothing says where Heat is."""
+_VARIABLES = frozenset({"OS_AUTH_URL", "OS_CLOUD", "OS_ENDPOINT"})
 
 
 def read_schemas(source: str, token: str | None) -> Schemas:
@@ -60,9 +58,9 @@ class HeatOptions:
         """The orchestrator; nothing is sent yet.
 
         Raises:
-            NoHeat: neither an endpoint nor a cloud is given, nor do ``OS_…`` variables name one.
             OrchestratorRefused: there is no such cloud, or it can't be logged in to as it says.
-            ValueError: options that don't go together, or an endpoint that can't be filled in.
+            ValueError: options that don't go together, or an endpoint that can't be filled in;
+                neither an endpoint nor a cloud, and no ``OS_…`` variables for one.
         """
         if self.heat == SIMULATED:
             return self._simulated(clock)
@@ -82,8 +80,8 @@ class HeatOptions:
 
         if self.token is not None:
             raise ValueError("a cloud has its own way to log in: give no heat token beside it")
-        if self.cloud is None and not {"OS_CLOUD", "OS_AUTH_URL"} & os.environ.keys():
-            raise NoHeat
+        if self.cloud is None and not _VARIABLES & os.environ.keys():
+            raise ValueError("where is Heat? give --heat, --os-cloud, or OS_... variables")
         cloud = heat.read_environment() if self.cloud is None else heat.read_cloud(self.cloud)
         if self.heat is not None:
             cloud = attrs.evolve(cloud, endpoint=self.heat)

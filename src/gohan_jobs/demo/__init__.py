@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.demo.pages import POINTS, Caught, Page
-from gohan_jobs.demo.play import play
+from gohan_jobs.demo.playing import play
 from gohan_jobs.stores.memory import MemoryStore
 
 __all__ = ["POINTS", "Caught", "Page", "pages", "play"]

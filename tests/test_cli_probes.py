@@ -1,0 +1,121 @@
+"""Probes and metrics of a running process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+import attrs
+import pytest
+import requests
+
+from gohan_jobs.cli.metrics import Metrics
+from gohan_jobs.cli.probes import Probes
+from gohan_jobs.events import JobFailed, JobFinished, JobReleased, StackRequested
+from gohan_jobs.keys import JobId
+
+LOCAL = ("127.0.0.1", 0)
+JOB = JobId("create", "heat_worker", "port", "p1", 1, "abcde")
+
+
+@attrs.define
+class Process:
+    """Something that can be asked how it is."""
+
+    leads: bool = False
+    troubles: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def ask(url: str) -> tuple[int, str, str]:
+    """Status, content type and body."""
+    answer = requests.get(url, timeout=20)
+    return answer.status_code, answer.headers["Content-Type"], answer.text
+
+
+@pytest.fixture
+def asked() -> Process:
+    """What is asked."""
+    return Process()
+
+
+@pytest.fixture
+def probes(asked: Process) -> Iterator[Probes]:
+    """Serving, with some metrics."""
+    with Probes(LOCAL, asked, lambda: ("a 1\n", "text/x")) as made:
+        yield made
+
+
+def test_healthy(probes: Probes) -> None:
+    """A process that answers is alive; a query does not matter."""
+    assert (200, "text/plain; charset=utf-8", "ok\n") == ask(f"{probes.url}/healthz?a=b")
+
+
+def test_ready(probes: Probes, asked: Process) -> None:
+    """A process without troubles is ready."""
+    asked.leads = True
+    status, kind, body = ask(f"{probes.url}/readyz")
+    assert (200, "application/json") == (status, kind)
+    assert {"ready": True, "leads": True, "troubles": {}} == json.loads(body)
+
+
+def test_not_ready(probes: Probes, asked: Process) -> None:
+    """One with troubles is not, and says which."""
+    asked.troubles = {"worker": "no answer"}
+    status, _, body = ask(f"{probes.url}/readyz")
+    expected = {"ready": False, "leads": False, "troubles": {"worker": "no answer"}}
+    assert (503, expected) == (status, json.loads(body))
+
+
+def test_metrics(probes: Probes) -> None:
+    """Metrics are as they are given."""
+    assert (200, "text/x", "a 1\n") == ask(f"{probes.url}/metrics")
+
+
+def test_no_metrics(asked: Process) -> None:
+    """Without prometheus-client that is what is said."""
+    with Probes(LOCAL, asked) as probes:
+        status, _, body = ask(f"{probes.url}/metrics")
+    assert (501, True) == (status, "pip install 'gohan-jobs[prometheus]'" in body)
+
+
+def test_nothing_else(probes: Probes) -> None:
+    """There is nothing else."""
+    assert ask(f"{probes.url}/")[0] == 404
+
+
+def test_ipv6(asked: Process) -> None:
+    """It listens on an IPv6 address, too."""
+    with Probes(("::1", 0), asked) as probes:
+        assert probes.url.startswith("http://[::1]:")
+        assert ask(f"{probes.url}/healthz")[0] == 200
+
+
+def test_closed(asked: Process) -> None:
+    """After close nobody listens."""
+    with Probes(LOCAL, asked) as probes:
+        url = probes.url
+    with pytest.raises(requests.ConnectionError):
+        ask(f"{url}/healthz")
+
+
+def test_counted_events() -> None:
+    """Events are counted by name, operations by kind, jobs' seconds by result."""
+    metrics = Metrics()
+    metrics.track_leadership(lambda: True)
+    for event in (
+        JobReleased(job_id=JOB),
+        StackRequested(job_id=JOB, operation="create", stack="port_p1", tenant="t"),
+        JobFinished(job_id=JOB, state="CREATE_COMPLETED", seconds=2.0),
+        JobFailed(job_id=JOB, reason="no", seconds=0.01),
+        JobFailed(job_id=JOB, reason="no", seconds=3.0),
+    ):
+        metrics(event)
+    lines = set(metrics.text()[0].splitlines())
+    assert {
+        'gohan_jobs_events_total{event="JobReleased"} 1.0',
+        'gohan_jobs_events_total{event="JobFailed"} 2.0',
+        'gohan_jobs_stack_operations_total{operation="create"} 1.0',
+        'gohan_jobs_job_seconds_sum{result="finished"} 2.0',
+        'gohan_jobs_job_seconds_bucket{le="0.05",result="failed"} 1.0',
+        "gohan_jobs_leader 1.0",
+    } <= lines
