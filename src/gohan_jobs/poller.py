@@ -3,7 +3,7 @@
 A stack is looked at when it is ``first`` seconds old, then each time its age has grown by
 ``factor``, but at least every ``longest`` seconds: by default at 0.25, 0.5, 1, 2, 3 seconds, and so
 on. A tenant is looked at no more than every ``gather`` seconds, and then all its stacks are asked
-about at once. So a hundred stacks of a tenant cost three requests a second, and each is seen at
+about at once. So a hundred stacks of a tenant cost 2.5 requests a second, and each is seen at
 most ``gather + jitter`` seconds later than if it were looked at every ``longest`` seconds alone.
 
 Pure bookkeeping around ``Orchestrator.observe``: when it is due, whoever owns it calls
@@ -48,8 +48,8 @@ class PollOptions:
     first: float = attrs.field(default=0.25, validator=attrs.validators.gt(0))
     factor: float = attrs.field(default=2.0, validator=attrs.validators.gt(1))
     longest: float = attrs.field(default=1.0, validator=attrs.validators.gt(0))
-    gather: float = attrs.field(default=0.35, validator=attrs.validators.ge(0))
-    jitter: float = attrs.field(default=0.1, validator=attrs.validators.ge(0))
+    gather: float = attrs.field(default=0.4, validator=attrs.validators.ge(0))
+    jitter: float = attrs.field(default=0.05, validator=attrs.validators.ge(0))
 
     def age_after(self, age: float) -> float:
         """A stack's age at its first planned look after ``age``."""
