@@ -129,9 +129,7 @@ class World:
             schema=identified[0],
             delete_orphans=delete_orphans,
         )
-        return self.carry_out(
-            path, plan_removal(removal, self.view, self.schemas, self.suffix)
-        )
+        return self.carry_out(path, plan_removal(removal, self.view, self.schemas, self.suffix))
 
     def carry_out(self, path: str, plan: Plan) -> Plan:
         """Make true what a plan says."""

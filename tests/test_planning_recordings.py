@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 import attrs
-from planning_world import World
-from recorded_runs import OLD_RUN, recorded_jobs, recorded_schemas, rows
 
 from gohan_jobs.codec import Codec, Spelling
 from gohan_jobs.keys import JobId, ResourcePath
 from gohan_jobs.planning import Hold
 from gohan_jobs.records import Job
 from gohan_jobs.schemas import Schemas
+from planning_world import World
+from recorded_runs import OLD_RUN, recorded_jobs, recorded_schemas, rows
 
 _TEMPLATES = "/config/v2.0/heat_templates/"
 _NOT_FOR_HEAT = {"edge_router", "er_physical_interface"}
@@ -27,7 +27,7 @@ def old_schemas(history: list[dict[str, Any]]) -> Schemas:
     templates = {row["key"].removeprefix(_TEMPLATES) for row in history if "key" in row}
     changed = []
     for schema in recorded_schemas():
-        mappings = dict(schema.templates)
+        mappings: dict[str, Any] = dict(schema.templates)
         if schema.type in _NOT_FOR_HEAT:
             mappings.pop("heat_worker")
         if f"{schema.type}_monitoring" in templates:

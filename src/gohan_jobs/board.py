@@ -7,6 +7,7 @@ costs what is chosen, however many jobs wait. No I/O here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import attrs
 
@@ -17,6 +18,8 @@ from gohan_jobs.planning import KnownJob
 from gohan_jobs.records import Action, Job, OnFailure, ResourceRef
 
 __all__ = ["Board", "Tracked", "in_order"]
+
+K = TypeVar("K")
 
 
 @attrs.define(eq=False)
@@ -125,7 +128,11 @@ def in_order(found: Iterable[tuple[int, Tracked]]) -> list[Tracked]:
 
 
 class Board:
-    """The unfinished jobs, indexed. Not thread-safe: it belongs to one job manager."""
+    """The unfinished jobs, indexed. Not thread-safe: it belongs to one job manager.
+
+    What is told of a job that is no longer here, or has been replaced, changes nothing: events come
+    late, and timers later.
+    """
 
     def __init__(self) -> None:
         self._jobs: dict[JobId, Tracked] = {}
@@ -156,6 +163,8 @@ class Board:
 
     def add(self, job: Tracked) -> None:
         """Take in a job; those of its dependencies that are not here are done."""
+        before = self._jobs.get(job.job_id)
+        waiting = () if before is None else self.remove(before)
         job.waiting_for.clear()
         self._jobs[job.job_id] = job
         self._by_resource.setdefault(job.resource, {})[job.job_id] = job
@@ -169,6 +178,7 @@ class Board:
                 self._dependants.setdefault(needed, {})[job.job_id] = job
         if job.place is not None:
             self._places[job.place][job.job_id] = job
+        self._connect(job, waiting)
         self._reconsider(job)
 
     def restore(self, job: Tracked) -> None:
@@ -202,6 +212,8 @@ class Board:
 
     def move(self, job: Tracked, place: Place | None, revision: int) -> None:
         """A job now stands somewhere else."""
+        if not self._tracks(job):
+            return
         if job.place is not None:
             self._places[job.place].pop(job.job_id, None)
         job.place, job.revision = place, revision
@@ -215,6 +227,8 @@ class Board:
         Returns:
             Its dependants, in the order in which they were planned.
         """
+        if not self._tracks(job):
+            return ()
         del self._jobs[job.job_id]
         if job.place is not None:
             self._places[job.place].pop(job.job_id, None)
@@ -233,6 +247,8 @@ class Board:
 
     def update(self, job: Tracked, notes: JobNotes) -> None:
         """The notes on a job have changed."""
+        if not self._tracks(job):
+            return
         _discard(self._by_template, job.notes.template_id, job.job_id)
         job.notes = notes
         if notes.template_id:
@@ -240,7 +256,9 @@ class Board:
         self._reconsider(job)
 
     def delay(self, job: Tracked, due: float | None) -> None:
-        """A job may not be claimed before that time."""
+        """A job may not be claimed before that time; None: it may at any."""
+        if not self._tracks(job):
+            return
         job.due = due
         self._reconsider(job)
 
@@ -306,6 +324,9 @@ class Board:
         """Whether its workflow's first job is still here and unclaimed."""
         return any(other.is_first and other.unclaimed for other in self.workflow(job))
 
+    def _tracks(self, job: Tracked) -> bool:
+        return self._jobs.get(job.job_id) is job
+
     def _reconsider(self, job: Tracked) -> None:
         free = (
             job.place is Place.WAITING
@@ -320,15 +341,9 @@ class Board:
             self._eligible.discard(job.job_id)
 
 
-def _discard(
-    index: dict[str, dict[JobId, Tracked]]
-    | dict[ResourceRef, dict[JobId, Tracked]]
-    | dict[JobId, dict[JobId, Tracked]],
-    key: object,
-    job_id: JobId,
-) -> None:
-    members = index.get(key)  # type: ignore[call-overload]  # one index at a time
+def _discard(index: dict[K, dict[JobId, Tracked]], key: K, job_id: JobId) -> None:
+    members = index.get(key)
     if members is not None:
         members.pop(job_id, None)
         if not members:
-            del index[key]  # type: ignore[arg-type]  # likewise
+            del index[key]
