@@ -110,6 +110,11 @@ class World:
         """Plan the config at a path, and do nothing about it."""
         return plan_change(self.change(path), self.view, self.schemas, self.suffix)
 
+    def plan_new(self, path: str, body: Any, version: int = 1) -> Plan:
+        """Write a config and plan it, and do nothing about it."""
+        self.write(path, body, version)
+        return self.plan(path)
+
     def read(self, path: str, body: Any, version: int = 1, *, marked: bool = False) -> Plan:
         """Write a config, plan it, and carry the plan out."""
         self.write(path, body, version, marked=marked)
