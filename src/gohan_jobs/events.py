@@ -1,15 +1,19 @@
 """What happens, as one stream of frozen objects to any number of hooks.
 
 A hook is any callable that takes an event. Hooks run on the thread on which it happened, must be
-quick, and can't break the flow: what they raise is logged and forgotten. No event holds a secret;
-bodies, parameters and templates that some carry for replays are kept out of their repr.
+quick (:class:`gohan_jobs.instrumentation.BackgroundHook` makes any hook so), and can't break the
+flow: what they raise is logged and forgotten. No event holds a secret; bodies, parameters and
+templates that some carry for replays are kept out of their repr.
+
+A hook that also is a :class:`TraceSource` is asked for the trace context of each planned version.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import attrs
 
@@ -36,9 +40,11 @@ __all__ = [
     "LeaderElected",
     "LeaderLost",
     "LeaseLost",
+    "OrchestratorCalled",
     "OrphanFound",
     "StackRequested",
     "StoreTroubled",
+    "TraceSource",
     "WatchResumed",
     "log_event",
 ]
@@ -98,11 +104,13 @@ class JobClaimed(_OfJob):
     Attributes:
         holder: its reservation's uuid.
         attempt: 1 for the first claim.
+        retries: times its handler had asked to try again.
         planned_at: time of day at which it was queued, ISO 8601; empty if nobody knows.
     """
 
     holder: str
     attempt: int = 1
+    retries: int = 0
     planned_at: str = ""
 
 
@@ -308,10 +316,44 @@ class StoreTroubled(Event):
     reason: str
 
 
+@attrs.frozen(kw_only=True)
+class OrchestratorCalled(Event):
+    """A call to the orchestrator is over; told by an ``ObservedOrchestrator``.
+
+    Attributes:
+        operation: the method: ``find``, ``create``, ``update``, ``delete``, ``observe`` …
+        tenant: whose project; of the first stack where it is about several.
+        stack: the stack's name; empty where it is about several.
+        seconds: how long it took.
+        error: name of the error's class; empty if there was none.
+    """
+
+    operation: str
+    tenant: str
+    stack: str = ""
+    seconds: float = 0.0
+    error: str = ""
+
+
 Hook: TypeAlias = Callable[[Event], None]
 """What listens."""
 
+
+class TraceSource(Protocol):
+    """A hook that traces, too."""
+
+    def trace(self, resource: ResourceRef, version: int) -> Mapping[str, str]:
+        """A new W3C trace context for a config version that is being planned; empty for none.
+
+        It is stored with the version's jobs, so that every event of them carries it, in whichever
+        process. It may be asked again for the same version, if planning has to be repeated.
+        """
+        ...
+
+
 _log = logging.getLogger("gohan_jobs")
+
+_TRACEPARENT_PARTS = 4
 
 _LEVELS: dict[type[Event], int] = {
     JobFailed: logging.ERROR,
@@ -323,6 +365,7 @@ _LEVELS: dict[type[Event], int] = {
     LeaderLost: logging.WARNING,
     StoreTroubled: logging.WARNING,
     ConfigHeld: logging.WARNING,
+    OrchestratorCalled: logging.DEBUG,
     JobHandedBack: logging.WARNING,
 }
 
@@ -343,17 +386,67 @@ class Events:
             try:
                 hook(event)
             except Exception:  # noqa: BLE001 - a hook can't break the flow
-                _log.exception("hook failed", extra={"event": type(event).__name__})
+                _failed(event)
+
+    def trace(self, resource: ResourceRef, version: int) -> Mapping[str, str]:
+        """The trace context of a config version, from the first hook that has one; else empty."""
+        for hook in self._hooks:
+            source = getattr(hook, "trace", None)
+            if source is None:
+                continue
+            try:
+                context = dict(source(resource, version))
+            except Exception:  # noqa: BLE001 - a hook can't break the flow
+                _failed(None)
+                continue
+            if context:
+                return context
+        return {}
+
+
+def _failed(event: Event | None) -> None:
+    name = "trace" if event is None else type(event).__name__
+    _log.exception("hook failed", extra={"event_name": "HookFailed", "facts": {"event": name}})
 
 
 def log_event(event: Event) -> None:
-    """A hook that logs to ``gohan_jobs``: the event's name as message, its facts as extras."""
+    """A hook that logs to ``gohan_jobs``, for people and for structured logging.
+
+    The message is the event's name and its facts. The record's ``event_name`` is the name alone,
+    ``facts`` an object of texts and numbers, and ``job_id``, ``resource`` and ``trace_id`` stand
+    there by themselves if the event has them; structlog's ``ExtraAdder`` takes them over. These
+    names stay as they are.
+    """
     level = _LEVELS.get(type(event), logging.INFO)
     if not _log.isEnabledFor(level):
         return
-    facts = {
+    name, facts = type(event).__name__, _facts(event)
+    extra = {"event_name": name, "facts": facts}
+    extra |= {key: facts[key] for key in ("job_id", "resource") if key in facts}
+    trace_id = _trace_id(event)
+    if trace_id:
+        extra["trace_id"] = trace_id
+    text = " ".join(f"{key}={_shown(value)}" for key, value in facts.items())
+    _log.log(level, "%s %s", name, text, extra=extra)
+
+
+def _facts(event: Event) -> dict[str, Any]:
+    return {
         field.name: str(value) if isinstance(value, JobId | ResourceRef) else value
         for field in attrs.fields(type(event))
         if field.repr and (value := getattr(event, field.name)) is not None
     }
-    _log.log(level, "%s %s", type(event).__name__, facts, extra={"facts": facts})
+
+
+def _shown(value: object) -> str:
+    """One word, so that a line can be taken apart again."""
+    text = str(value)
+    if text and text.isprintable() and not any(mark in text for mark in ' "='):
+        return text
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _trace_id(event: Event) -> str:
+    """The trace's id in a W3C ``traceparent``: ``00-<trace id>-<span id>-<flags>``."""
+    parts = getattr(event, "trace", {}).get("traceparent", "").split("-")
+    return parts[1] if len(parts) >= _TRACEPARENT_PARTS else ""

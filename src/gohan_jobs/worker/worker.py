@@ -292,6 +292,7 @@ class Worker:
                 trace=claim.notes.trace,
                 holder=claim.holder,
                 attempt=claim.attempt,
+                retries=claim.notes.retries,
                 planned_at=claim.notes.planned_at,
             )
         )
