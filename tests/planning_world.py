@@ -39,6 +39,10 @@ class suffixes:  # noqa: N801 - called like a function
     def __init__(self) -> None:
         self._numbers = itertools.count()
 
+    def restart(self) -> None:
+        """From the first again."""
+        self._numbers = itertools.count()
+
     def __call__(self) -> str:
         """The next one."""
         return f"{next(self._numbers):05d}"
@@ -122,10 +126,13 @@ class World:
 
     def remove(self, path: str, *, delete_orphans: bool = False) -> Plan:
         """Remove a config's key, plan that, and carry the plan out."""
+        return self.carry_out(path, self.plan_removal(path, delete_orphans=delete_orphans))
+
+    def plan_removal(self, path: str, *, delete_orphans: bool = False) -> Plan:
+        """Remove a config's key and plan that; Gohan removes the state too."""
         found = ResourcePath(path)
         identified = self.estate.identify(found)
         assert identified is not None
-        self.revision += 1
         self.estate.drop_config(found)
         self.estate.drop_state(found)
         removal = Removal(
@@ -134,7 +141,7 @@ class World:
             schema=identified[0],
             delete_orphans=delete_orphans,
         )
-        return self.carry_out(path, plan_removal(removal, self.view, self.schemas, self.suffix))
+        return plan_removal(removal, self.view, self.schemas, self.suffix)
 
     def carry_out(self, path: str, plan: Plan) -> Plan:
         """Make true what a plan says."""
