@@ -47,6 +47,9 @@ class Stream(Protocol):
 class Streams(Protocol):
     """What a watch needs of the store's connection."""
 
+    seen: int
+    """The latest revision that any answer has named."""
+
     @property
     def inherited(self) -> bool:
         """Whether this is a forked process, and the connection its parent's."""
@@ -119,6 +122,10 @@ class _Requests:
         self._ended.set()
 
 
+class _Begun(Exception):
+    """The revision to begin at was no longer in the future: begin one earlier."""
+
+
 class EtcdWatch:
     """See :class:`gohan_jobs.stores.base.Watch`.
 
@@ -160,6 +167,7 @@ class EtcdWatch:
         self._failures = 0
         self._silences = 0
         self._renewed = False
+        self._early = False
         self._thread = threading.Thread(
             target=self._run, name=f"gohan-jobs watch {prefix}", daemon=True
         )
@@ -217,6 +225,8 @@ class EtcdWatch:
         while not self._closing.is_set():
             try:
                 self._follow()
+            except _Begun:
+                self._early = True
             except StoreUnavailable:
                 self._closing.wait(self._pause())
             except StoreError as error:
@@ -241,8 +251,10 @@ class EtcdWatch:
     def _follow(self) -> None:
         """Receive on one stream until it ends."""
         # One revision earlier than wanted: at a compacted revision itself etcd would accept the
-        # watch, and leave out the deletes of that revision.
-        create = self._streams.create_request(self._prefix, max(1, self._next - 1))
+        # watch, and leave out the deletes of that revision. Not so while the wanted one lies in
+        # the future: etcd tells a watch that begins in the past only ten times a second.
+        self._early = self._early or self._streams.seen >= self._next
+        create = self._streams.create_request(self._prefix, max(1, self._next - self._early))
         patience = min(2**self._silences, _LONGEST_PATIENCE)
         requests = _Requests(self._streams, create, self._silence * patience)
         stream = self._streams.open_stream(requests)
@@ -274,6 +286,9 @@ class EtcdWatch:
         if response.created:
             self._failures = 0
             self._renewed = False
+            if not self._early and response.header.revision >= self._next:
+                raise _Begun
+            self._early = True  # should the stream break
         elif response.events:
             self._silences = 0
             events = tuple(

@@ -1,0 +1,154 @@
+"""What must not grow: planning, claiming and releasing with ever more that is not concerned.
+
+usage: python benchmarks/growth.py [--sizes 1000,10000,100000] [--finished 200000]
+
+Each estate has so many resources, each referring to the one before it, all done. Start-up is a new
+leader's reading of everything; planning, claiming and releasing are of one change, the median of
+many. Then jobs are run through the queue without compaction, and the same is measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from estates import SCHEMAS, TEMPLATE_REF, no_op, ref, template, thing
+
+from gohan_jobs.clock import SystemClock
+from gohan_jobs.codec import Codec, Spelling
+from gohan_jobs.keys import JobId, Keys, Place
+from gohan_jobs.lifecycle import Lifecycle
+from gohan_jobs.orchestrators.simulated import SimulatedHeat
+from gohan_jobs.records import ProcessedConfig, StateRecord, WorkerState
+from gohan_jobs.stores.base import Delete, Put, Transaction
+from gohan_jobs.stores.etcd import EtcdStore
+from gohan_jobs.testing.etcd import EtcdCluster
+
+KEYS = Keys()
+CODEC = Codec()
+REPEATS = 30
+
+
+def fill(store: EtcdStore, count: int) -> None:
+    """Resources that were done before this library came: config, processed copy, state."""
+    schema = SCHEMAS.by_type("thing")
+    assert schema is not None
+    puts: list[Put] = []
+    for number in range(count):
+        config = thing(number, parent=number - 1 if number else None)
+        path = schema.path_of(ref(number).resource_id)
+        state = StateRecord(worker_state=WorkerState.CREATED, heat_outputs=(), version=1)
+        processed = ProcessedConfig(body=config.body, deleted=False, version=1)
+        puts += [
+            Put(KEYS.config_of(path), CODEC.dumps(config, Spelling.WORKER).encode()),
+            Put(KEYS.state_of(path), CODEC.dumps(state, Spelling.WORKER).encode()),
+        ]
+        puts.append(Put(KEYS.processed_of(path), CODEC.dumps(processed, Spelling.WORKER).encode()))
+    for start in range(0, len(puts), 120):
+        store.transact(Transaction((), tuple(puts[start : start + 120])))
+
+
+def churn(store: EtcdStore, count: int) -> None:
+    """Jobs that came and went: tombstones in the ready place, as finished jobs leave them."""
+    for start in range(0, count, 100):
+        keys = [
+            KEYS.place(Place.READY, JobId("create", "heat_worker", "thing", f"c{n}", 1, "aaaaa"))
+            for n in range(start, start + 100)
+        ]
+        store.transact(Transaction((), tuple(Put(key, b"heat_worker") for key in keys)))
+        store.transact(Transaction((), tuple(Delete(key) for key in keys)))
+
+
+def member(store: EtcdStore, role: str) -> Lifecycle:
+    """A lifecycle with one role, stepped by hand."""
+    return Lifecycle(
+        store,
+        SimulatedHeat(SystemClock()),
+        SCHEMAS,
+        roles=(role,),
+        hooks=(),
+        handlers={"heat_worker": no_op},
+    )
+
+
+def until(lifecycle: Lifecycle, reached: Callable[[], bool]) -> float:
+    """Step until something is so; seconds."""
+    began = time.perf_counter()
+    while not reached():
+        if not lifecycle.step():
+            time.sleep(0.0002)
+    return time.perf_counter() - began
+
+
+def one(store: EtcdStore, manager: Lifecycle, worker: Lifecycle, number: int) -> list[float]:
+    """Plan, claim and finish, and release one change; seconds each."""
+    manager.submit(thing(number, version=2, parent=number - 1), ref(number))
+    places = {
+        place: store.watch(KEYS.place_prefix(place), store.revision() + 1)
+        for place in (Place.READY, Place.FINISHED)
+    }
+
+    def seen(place: Place, *, gone: bool) -> Callable[[], bool]:
+        def check() -> bool:
+            batch = places[place].poll()
+            return batch is not None and any((e.entry is None) is gone for e in batch.events)
+
+        return check
+
+    seconds = [
+        until(manager, seen(Place.READY, gone=False)),
+        until(worker, seen(Place.FINISHED, gone=False)),
+        until(manager, seen(Place.FINISHED, gone=True)),
+    ]
+    for watch in places.values():
+        watch.close()
+    return seconds
+
+
+def measure(store: EtcdStore, size: int) -> tuple[float, float, list[float]]:
+    """Start-up seconds, peak megabytes, and medians of plan, claim and finish, release."""
+    manager, worker = member(store, "manager"), member(store, "worker")
+    began = time.perf_counter()
+    manager.run_until_idle(limit=10**7)
+    started = time.perf_counter() - began
+    worker.run_until_idle()
+    rows = [one(store, manager, worker, size - 1 - number) for number in range(REPEATS)]
+    manager.close()
+    worker.close()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return started, peak, [statistics.median(column) * 1000 for column in zip(*rows, strict=True)]
+
+
+def report(name: str, figures: tuple[float, float, list[float]]) -> None:
+    """One line."""
+    started, peak, (plan, work, release) = figures
+    print(
+        f"{name:>24} {started:9.1f} {peak:8.0f} {plan:9.1f} {work:9.1f} {release:9.1f}", flush=True
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sizes", default="1000,10000,100000")
+    parser.add_argument("--finished", type=int, default=200_000)
+    options = parser.parse_args(arguments)
+    print(f"{'resources':>24} {'start s':>9} {'peak MB':>8} {'plan ms':>9} {'claim ms':>9} {'release':>9}")
+    flags = ("--quota-backend-bytes", str(8 * 2**30))
+    for size in [int(size) for size in options.sizes.split(",")]:
+        with EtcdCluster(members=1, flags=flags) as cluster, EtcdStore(cluster.endpoints) as store:
+            fill(store, size)
+            lifecycle = Lifecycle(store, SimulatedHeat(SystemClock()), SCHEMAS, roles=())
+            lifecycle.submit(template(), TEMPLATE_REF)
+            report(f"{size}", measure(store, size))
+            if size == 1000 and options.finished:
+                churn(store, options.finished)
+                report(f"{size}, {options.finished} done", measure(store, size - REPEATS))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
