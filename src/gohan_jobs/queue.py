@@ -78,7 +78,7 @@ class Finish:
         notes: on it.
         stack: the stack's record; None leaves it as it is.
         state: the version's result; None if this job publishes none.
-        job_state: the job's result; None removes it.
+        job_state: the job's result; None leaves what is there.
         failure: why it failed; None if it did not.
         removes: whether the resource's records go with its stack (a one-step delete).
         planned_at: revision at which the job was planned, its processed copy written with it.
