@@ -1,4 +1,4 @@
-"""Probes and metrics of a running process."""
+"""Probes of a running process."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ import attrs
 import pytest
 import requests
 
-from gohan_jobs.cli.metrics import Metrics
 from gohan_jobs.cli.probes import Probes
-from gohan_jobs.events import JobFailed, JobFinished, JobReleased, StackRequested
-from gohan_jobs.keys import JobId
 
 LOCAL = ("127.0.0.1", 0)
-JOB = JobId("create", "heat_worker", "port", "p1", 1, "abcde")
 
 
 @attrs.define
@@ -96,26 +92,3 @@ def test_closed(asked: Process) -> None:
         url = probes.url
     with pytest.raises(requests.ConnectionError):
         ask(f"{url}/healthz")
-
-
-def test_counted_events() -> None:
-    """Events are counted by name, operations by kind, jobs' seconds by result."""
-    metrics = Metrics()
-    metrics.track_leadership(lambda: True)
-    for event in (
-        JobReleased(job_id=JOB),
-        StackRequested(job_id=JOB, operation="create", stack="port_p1", tenant="t"),
-        JobFinished(job_id=JOB, state="CREATE_COMPLETED", seconds=2.0),
-        JobFailed(job_id=JOB, reason="no", seconds=0.01),
-        JobFailed(job_id=JOB, reason="no", seconds=3.0),
-    ):
-        metrics(event)
-    lines = set(metrics.text()[0].splitlines())
-    assert {
-        'gohan_jobs_events_total{event="JobReleased"} 1.0',
-        'gohan_jobs_events_total{event="JobFailed"} 2.0',
-        'gohan_jobs_stack_operations_total{operation="create"} 1.0',
-        'gohan_jobs_job_seconds_sum{result="finished"} 2.0',
-        'gohan_jobs_job_seconds_bucket{le="0.05",result="failed"} 1.0',
-        "gohan_jobs_leader 1.0",
-    } <= lines

@@ -103,7 +103,10 @@ def test_run_with_a_simulated_heat() -> None:
             assert isinstance(create_interface(etcd), Completed)
             assert fetch(f"{url}/healthz") == "ok\n"
             assert '"leads": true' in fetch(f"{url}/readyz")
-            assert 'gohan_jobs_job_seconds_count{result="finished"} 3.0' in fetch(f"{url}/metrics")
+            finished = 'gohan_jobs_job_seconds_count{handler="heat_worker",result="finished"} 3.0'
+            created = 'gohan_jobs_orchestrator_seconds_count{operation="create",result="ok"} 3.0'
+            metrics = fetch(f"{url}/metrics").splitlines()
+            assert {finished, created, 'gohan_jobs_queue_jobs{place="working"} 0.0'} <= {*metrics}
             status, said = end(started)
         with EtcdStore(etcd.endpoints) as store:
             assert store.get("/job_manager_id") is None

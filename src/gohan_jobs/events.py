@@ -418,6 +418,8 @@ def log_event(event: Event) -> None:
     names stay as they are.
     """
     level = _LEVELS.get(type(event), logging.INFO)
+    if isinstance(event, LeaderLost) and event.reason == "resigned":
+        level = logging.INFO  # it was asked to stop: nothing to worry about
     if not _log.isEnabledFor(level):
         return
     name, facts = type(event).__name__, _facts(event)

@@ -22,6 +22,7 @@ from gohan_jobs.cli.connections import SIMULATED, HeatOptions, read_schemas
 from gohan_jobs.cli.signals import ending_signals
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.events import Hook, log_event
+from gohan_jobs.instrumentation import ObservedOrchestrator
 from gohan_jobs.lifecycle import Lifecycle, Role
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import Orchestrator
@@ -29,7 +30,7 @@ from gohan_jobs.stores.base import Store
 from gohan_jobs.worker import WorkerOptions
 
 if TYPE_CHECKING:
-    from gohan_jobs.cli.metrics import Metrics
+    from gohan_jobs.instrumentation import PrometheusHook
 
 __all__ = ["command"]
 
@@ -99,12 +100,12 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         # Before the first thread, which inherits what is kept from ending the process.
         wait = stack.enter_context(ending_signals())
         schemas = read_schemas(options["schemas"], secret_of(ctx, "schemas_token"))
-        heat = _heat(ctx, options)
-        stack.callback(heat.close)
         store = stack.enter_context(_store(ctx, options))
-        store.revision()  # so that what is wrong with the connection is said at once
-        metrics = _metrics()
+        metrics = _metrics(store)
         hooks: tuple[Hook, ...] = (log_event,) if metrics is None else (log_event, metrics)
+        heat = _heat(ctx, options, hooks)
+        stack.callback(heat.close)
+        store.revision()  # so that what is wrong with the connection is said at once
         lifecycle = Lifecycle(
             store,
             heat,
@@ -123,7 +124,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         click.echo(f"{wait().name}: stopping", err=True)
 
 
-def _heat(ctx: click.Context, options: dict[str, Any]) -> Orchestrator:
+def _heat(ctx: click.Context, options: dict[str, Any], hooks: tuple[Hook, ...]) -> Orchestrator:
     if Role.WORKER not in options["roles"]:
         # A manager never calls Heat: it only has to know how long a worker's call may take.
         options = options | {"heat": SIMULATED}
@@ -135,7 +136,7 @@ def _heat(ctx: click.Context, options: dict[str, Any]) -> Orchestrator:
         timeout=options["heat_timeout"],
     )
     try:
-        return wanted.connect(SystemClock())
+        return ObservedOrchestrator(wanted.connect(SystemClock()), hooks)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
@@ -154,19 +155,21 @@ def _store(ctx: click.Context, options: dict[str, Any]) -> Store:
         raise click.UsageError(f"etcd: {error}") from None
 
 
-def _metrics() -> Metrics | None:
+def _metrics(store: Store) -> PrometheusHook | None:
     if importlib.util.find_spec("prometheus_client") is None:
         return None
-    from gohan_jobs.cli.metrics import Metrics  # noqa: PLC0415 - an extra's
+    from gohan_jobs.instrumentation import PrometheusHook, QueueDepths  # noqa: PLC0415 - an extra's
 
-    return Metrics()
+    metrics = PrometheusHook()
+    metrics.track_queue(QueueDepths(store))
+    return metrics
 
 
 def _serve(
     stack: contextlib.ExitStack,
     address: tuple[str, int] | None,
     lifecycle: Lifecycle,
-    metrics: Metrics | None,
+    metrics: PrometheusHook | None,
 ) -> None:
     if address is None:
         return
