@@ -139,7 +139,24 @@ class Orphan:
 
 N = TypeVar("N", JobNotes, Failure, Quarantined, Orphan)
 
-_CONVERTER = cattrs.Converter(omit_if_default=True, forbid_extra_keys=False)
+_ACCEPTED: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float)}
+
+
+def _structure_strictly(value: Any, kind: type) -> Any:
+    """A JSON scalar of that kind: unlike cattrs' own, no text is read as a number."""
+    if type(value) not in _ACCEPTED[kind]:
+        raise TypeError(f"expected {kind.__name__}, found {type(value).__name__}")
+    return kind(value)
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = cattrs.Converter(omit_if_default=True, forbid_extra_keys=False)
+    for kind in _ACCEPTED:
+        converter.register_structure_hook(kind, _structure_strictly)
+    return converter
+
+
+_CONVERTER = _make_converter()
 
 
 class Bookkeeping:

@@ -17,13 +17,27 @@ from gohan_jobs.exceptions import GohanJobsError, MappingError
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.mapping import ParsedTemplate
 from gohan_jobs.planning import TEMPLATE_TYPE, KnownState, KnownTemplate
-from gohan_jobs.records import ConfigRecord, HeatTemplate, ProcessedConfig, ResourceRef
+from gohan_jobs.records import (
+    ConfigRecord,
+    HeatTemplate,
+    ProcessedConfig,
+    ResourceRef,
+    WorkerState,
+)
 from gohan_jobs.schemas import Schema, Schemas
 from gohan_jobs.stores.base import Entry
 
 __all__ = ["Estate", "StackFact", "StateFact"]
 
 _PARSED_BODIES = 4096
+_FAILURES = frozenset(
+    {
+        WorkerState.READ_ERROR,
+        WorkerState.CREATE_ERROR,
+        WorkerState.MODIFY_ERROR,
+        WorkerState.DELETE_ERROR,
+    }
+)
 
 
 @attrs.frozen
@@ -103,7 +117,9 @@ class Estate:
         except GohanJobsError:
             known = None
         else:
-            known = KnownState(version=record.version, failed=bool(record.error))
+            # Heat may fail without a reason.
+            failed = bool(record.error) or str(record.worker_state) in _FAILURES
+            known = KnownState(version=record.version, failed=failed)
         self._states[path] = StateFact(known, entry.mod_revision)
 
     def drop_state(self, path: ResourcePath) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import attrs
 
-from gohan_jobs.board import Board, Tracked
+from gohan_jobs.board import Board, Tracked, in_order
 from gohan_jobs.bookkeeping import JobNotes, Orphan, Quarantined
 from gohan_jobs.codec import Codec
 from gohan_jobs.estate import Estate
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import JobId, Place, ResourcePath
-from gohan_jobs.planning import Change, Plan, plan_change
+from gohan_jobs.planning import HEAT_HANDLER, Change, Plan, plan_change
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import Action, HeatStack, ResourceRef, StateRecord
 from gohan_jobs.schemas import Schemas
@@ -99,21 +100,18 @@ class Inspector:
         return any(job_id.version == version for job_id in self.job_ids(ref))
 
     def job_ids(self, ref: ResourceRef) -> tuple[JobId, ...]:
-        """A resource's unfinished jobs, by one read for each action and handler."""
+        """A resource's unfinished jobs, oldest first, by one read for each action and handler."""
         handlers = {handler for schema in self._schemas for handler in schema.templates}
-        found: list[JobId] = []
-        for action in Action:
-            for handler in sorted(handlers | {"heat_worker"}):
-                prefix = (
-                    f"{self._keys.all_jobs}{action}:{handler}:"
-                    f"{ref.resource_type}:{ref.resource_id}:"
-                )
-                for page in scan(self._store, prefix):
-                    found += [
-                        self._keys.job_id_in(self._keys.all_jobs, entry.key)
-                        for entry in page.entries
-                    ]
-        return tuple(sorted(found, key=lambda job_id: job_id.version))
+        found: list[tuple[int, Tracked]] = []
+        for action, handler in itertools.product(Action, sorted(handlers | {HEAT_HANDLER})):
+            prefix = f"{self._keys.all_jobs}{action}:{handler}:{ref}:"
+            for page in scan(self._store, prefix):
+                found += [
+                    (entry.create_revision, job)
+                    for entry in page.entries
+                    if (job := self._tracked(entry, None)) is not None
+                ]
+        return tuple(job.job_id for job in in_order(found))
 
     def explain(self, ref: ResourceRef, path: ResourcePath) -> Explanation:
         """Why a resource is as it is."""
@@ -152,7 +150,7 @@ class Inspector:
             job_id=job_id,
             place=place,
             waiting_for=self._waits(job_id) if place is Place.WAITING else (),
-            holder=entry.value.decode() if entry is not None and place is Place.WORKING else "",
+            holder=_holder(entry) if place is Place.WORKING else "",
             planned_at=notes.planned_at,
             attempts=notes.attempts,
             retries=notes.retries,
@@ -196,6 +194,7 @@ class Inspector:
                     if found is not None:
                         put(found, entry)
         self._load_board(board, revision)
+        board.connect()
         key = self._keys.config_of(path)
         current = estate.config_entry(path)
         created = current.create_revision if current is not None else revision + 1
@@ -216,17 +215,41 @@ class Inspector:
         return plan_change(change, View(estate, board), self._schemas, suffix)
 
     def _load_board(self, board: Board, revision: int) -> None:
-        for page in scan(self._store, self._keys.all_jobs, revision=revision):
-            for entry in page.entries:
-                job = _read(self._queue.read_job, entry)
-                schema = None if job is None else self._schemas.by_type(job.resource_type)
-                if job is None or schema is None:
-                    continue
-                path = schema.path_of(job.resource_id)
-                notes = JobNotes(planned_at="", path=path)
-                place, _ = self._place(job.id)
-                board.add(Tracked.of(job, path, notes, place, entry.mod_revision))
-        board.connect()
+        notes = {entry.key: entry for entry in self._all(self._queue.own.jobs_prefix, revision)}
+        places = {
+            entry.key.removeprefix(prefix): (place, entry.mod_revision)
+            for place in Place
+            for prefix in (self._keys.place_prefix(place),)
+            for entry in self._all(prefix, revision)
+        }
+        found: list[tuple[int, Tracked]] = []
+        for entry in self._all(self._keys.all_jobs, revision):
+            name = entry.key.removeprefix(self._keys.all_jobs)
+            job = self._tracked(entry, notes.get(f"{self._queue.own.jobs_prefix}{name}"))
+            if job is not None:
+                job.place, job.revision = places.get(name, (None, 0))
+                found.append((entry.create_revision, job))
+        for job in in_order(found):
+            board.add(job)
+
+    def _all(self, prefix: str, revision: int) -> Iterator[Entry]:
+        for page in scan(self._store, prefix, revision=revision):
+            yield from page.entries
+
+    def _tracked(self, entry: Entry, notes_entry: Entry | None) -> Tracked | None:
+        """A job, standing nowhere; one that can't be read as the leader sees it: it blocks."""
+        try:
+            job_id = self._keys.job_id_in(self._keys.all_jobs, entry.key)
+        except GohanJobsError:
+            return None
+        schema = self._schemas.by_type(job_id.resource_type)
+        path = ResourcePath("") if schema is None else schema.path_of(job_id.resource_id)
+        notes = _read(lambda e: self._queue.own.loads(e.key, e.value, JobNotes), notes_entry)
+        notes = notes or JobNotes(planned_at="", path=path)
+        job = _read(self._queue.read_job, entry)
+        if job is None:
+            return Tracked.unreadable(job_id, path, notes)
+        return Tracked.of(job, path, notes, None, 0)
 
 
 def _read(reader: Callable[[Entry], T], entry: Entry | None) -> T | None:
@@ -238,6 +261,10 @@ def _read(reader: Callable[[Entry], T], entry: Entry | None) -> T | None:
         return None
 
 
+def _holder(entry: Entry | None) -> str:
+    return "" if entry is None else entry.value.decode(errors="replace")
+
+
 def _summary(found: Explanation, *, there: bool) -> str:
     """The first thing to know."""
     if found.set_aside:
@@ -246,15 +273,18 @@ def _summary(found: Explanation, *, there: bool) -> str:
         return f"its stack is an orphan: {found.orphan}"
     if found.jobs:
         return _job_summary(found.jobs[0])
-    if not there:
-        return "there is no config"
-    if found.state is not None and found.state.version == found.version:
-        if found.state.error:
-            return f"version {found.version} failed: {found.state.error}"
-        return f"version {found.version} is done: {found.state.worker_state}"
-    if found.processed_version == found.version:
-        return f"version {found.version} is processed and has no result"
-    return f"version {found.version} is not planned: held, or not read yet"
+    return _config_summary(found) if there else "there is no config"
+
+
+def _config_summary(found: Explanation) -> str:
+    version, state = found.version, found.state
+    if state is not None and state.version == version:
+        if state.error:
+            return f"version {version} failed: {state.error}"
+        return f"version {version} is done: {state.worker_state}"
+    if found.processed_version == version:
+        return f"version {version} is processed and has no result"
+    return f"version {version} is not planned: held, or not read yet"
 
 
 def _job_summary(job: JobExplanation) -> str:

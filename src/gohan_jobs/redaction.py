@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -13,7 +14,7 @@ MASK = "***"
 """What stands in place of a secret."""
 
 _SECRET_WORDS = frozenset({"passwd", "secret", "token", "private_key", "api_key"})
-_SEPARATORS = re.compile(r"[^a-z0-9]+|(?<=[a-z0-9])(?=[A-Z])", re.ASCII)
+_SEPARATORS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SHORTEST = 4
 
 
@@ -56,8 +57,9 @@ class Redactor:
         return value
 
     def secrets_in(self, *values: Any) -> frozenset[str]:
-        """The secret texts in JSON values."""
-        return frozenset(text for value in values for text in self._secrets(value))
+        """The secret texts in JSON values, and how JSON spells them in a quotation."""
+        plain = {text for value in values for text in self._secrets(value)}
+        return frozenset(plain | {json.dumps(text)[1:-1] for text in plain})
 
     def scrub(self, text: str, secrets: Iterable[str]) -> str:
         """A text without secrets.
