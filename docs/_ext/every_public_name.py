@@ -6,6 +6,8 @@ as ``api_modules``. The directive ``modules-inside`` describes what is left of a
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -53,10 +55,23 @@ def public_names(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 def home_of(module: ModuleType, name: str, value: Any) -> tuple[str, str]:
-    """Where something is defined: its module and name; data, where it is found first."""
+    """Where something is defined: its module and name; ``""`` for data of another module."""
     if _has_docstring(value):
         return value.__module__, value.__qualname__
-    return module.__name__, name
+    return module.__name__ if name in _assigned(module.__name__) else "", name
+
+
+@functools.cache
+def _assigned(module: str) -> frozenset[str]:
+    """The names that a module gives values to, rather than importing them."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    targets: list[ast.expr] = []
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            targets += statement.targets
+        elif isinstance(statement, ast.AnnAssign):
+            targets.append(statement.target)
+    return frozenset(target.id for target in targets if isinstance(target, ast.Name))
 
 
 class ModulesInside(SphinxDirective):
@@ -73,7 +88,7 @@ class ModulesInside(SphinxDirective):
                 name
                 for name, value in public_names(module)
                 if home_of(module, name, value) == (module.__name__, name)
-                and not _is_among(described, module, name, value)
+                and home_of(module, name, value) not in described
             ]
             if names and module.__name__ not in self.config.api_modules:
                 lines += _described_by(module, names)
@@ -95,42 +110,37 @@ def _described_by(module: ModuleType, names: list[str]) -> list[str]:
 
 
 def _has_docstring(value: Any) -> bool:
-    return isinstance(value, type) or inspect.isfunction(value)
+    return isinstance(value, type) or inspect.isfunction(inspect.unwrap(value))
 
 
 def _has_identity(value: Any) -> bool:
     return not isinstance(value, int | str | float | None)
 
 
-def _described(modules: list[str]) -> set[Any]:
-    """Homes and identities of what modules export."""
-    found: set[Any] = set()
-    for module in map(importlib.import_module, modules):
-        for name, value in public_names(module):
-            found.add(home_of(module, name, value))
-            if _has_identity(value):
-                found.add(id(value))
-    return found
-
-
-def _is_among(described: set[Any], module: ModuleType, name: str, value: Any) -> bool:
-    return home_of(module, name, value) in described or (
-        _has_identity(value) and id(value) in described
-    )
+def _described(modules: list[str]) -> set[tuple[str, str]]:
+    """Homes of what modules export; ``automodule`` leaves out data that they have imported."""
+    return {
+        home_of(module, name, value)
+        for module in map(importlib.import_module, modules)
+        for name, value in public_names(module)
+    }
 
 
 def check(app: Sphinx, env: BuildEnvironment) -> None:
     """Warn of every public name that no page describes."""
     del app
     objects = set(env.domains.python_domain.objects)
-    described = {id(value) for name in objects if _has_identity(value := _resolve(name))}
     for module in public_modules():
         for name, value in public_names(module):
-            home = ".".join(home_of(module, name, value))
-            foreign = not home.startswith(f"{PACKAGE}.")
-            if foreign or {f"{module.__name__}.{name}", home} & objects or id(value) in described:
-                continue
-            _log.warning("%s.%s is public and on no page", module.__name__, name)
+            foreign = _has_docstring(value) and not value.__module__.startswith(f"{PACKAGE}.")
+            if not foreign and not _is_described(module, name, value, objects):
+                _log.warning("%s.%s is public and on no page", module.__name__, name)
+
+
+def _is_described(module: ModuleType, name: str, value: Any, objects: set[str]) -> bool:
+    if {f"{module.__name__}.{name}", ".".join(home_of(module, name, value))} & objects:
+        return True
+    return any(found.endswith(f".{name}") and _resolve(found) is value for found in objects)
 
 
 def _resolve(name: str) -> Any:
@@ -152,7 +162,7 @@ def spell_out(app: Sphinx, doctree: nodes.document) -> None:
         value = _resolve(name)
         if node.get("refdomain") == "py" and value is not None:
             home = f"{value.__module__}.{value.__qualname__}" if _has_docstring(value) else name
-            node["reftarget"] = home
+            node["reftarget"] = node["reftarget"] if inspect.ismodule(value) else home
 
 
 def find_elsewhere(
@@ -165,6 +175,8 @@ def find_elsewhere(
     if node.get("refdomain") != "py":
         return None
     objects = env.domains.python_domain.objects
+    if node["reftype"] == "attr":  # the fields of a class stand in its own description
+        node["reftarget"] = node["reftarget"].rpartition(".")[0]
     names = _seen_from(node, objects) or [
         name for name in objects if f".{name}".endswith(f".{node['reftarget'].lstrip('.')}")
     ]

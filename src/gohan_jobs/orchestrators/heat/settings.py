@@ -25,7 +25,7 @@ class HeatSettings:
 
     Attributes:
         request_timeout: seconds after which a call gives up; below a lease's remainder just
-            before it is renewed (``rules`` 18), which is 30 s by default.
+            before it is renewed (``rules`` 18), which is 40 s by default.
         budget: calls a second; shared by all orchestrators it is given to.
         region_name: the region to take the endpoint of; None for the only one.
         interface: ``public``, ``internal`` or ``admin``.
