@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -18,10 +19,16 @@ from gohan_jobs.exceptions import StoreError
 from gohan_jobs.keys import JobId, Keys, Place, ResourcePath
 from gohan_jobs.manager.leadership import Leadership
 from gohan_jobs.queue import Queue
-from gohan_jobs.records import ResourceRef
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.schemas import Schemas
-from gohan_jobs.stores.base import Entry, Store, Transaction, TransactionResult
+from gohan_jobs.stores.base import (
+    Compare,
+    Entry,
+    Operation,
+    Store,
+    Transaction,
+    TransactionResult,
+)
 from gohan_jobs.view import View
 
 __all__ = ["Desk", "ManagerOptions", "Timers"]
@@ -125,16 +132,15 @@ class Desk:
         self.redactor = redactor
         self.suffix = suffix
         self.timers = Timers()
-        self.holds: dict[ResourcePath, ResourceRef] = {}
         self.slots: dict[str, int] = {}
         self.orphans: set[ResourcePath] = set()
         self.quarantine: dict[str, tuple[int, int]] = {}
-        self.own_revisions: set[int] = set()
+        self.own_revisions: deque[int] = deque()
 
     @property
     def view(self) -> View:
         """What planning asks."""
-        return View(self.estate, self.board, self.holds)
+        return View(self.estate, self.board)
 
     @property
     def keys(self) -> Keys:
@@ -147,13 +153,20 @@ class Desk:
         """Carry out a transaction as the leader; its echo in the queue's watch is then known."""
         result = self.leadership.commit(transaction)
         if result.succeeded:
-            self.own_revisions.add(result.revision)
+            self.own_revisions.append(result.revision)
         return result
+
+    def is_own(self, revision: int) -> bool:
+        """Whether a revision is one of this leader's transactions, so that it is known already."""
+        own = self.own_revisions
+        while own and own[0] < revision:
+            own.popleft()
+        return bool(own) and own[0] == revision
 
     def commit_all(self, transactions: Iterable[Transaction]) -> TransactionResult:
         """Several transactions as one: all of them or none."""
-        compares: list[Any] = []
-        operations: list[Any] = []
+        compares: list[Compare] = []
+        operations: list[Operation] = []
         for transaction in transactions:
             compares += transaction.compares
             operations += transaction.success
@@ -178,14 +191,13 @@ class Desk:
         if known is not None:
             self.commit(self.queue.pardon(key, known[1]))
 
-    def pardon_if_readable(self, job: Tracked, key: str) -> None:
-        """A job's document was written anew: forget what was wrong with the one before."""
-        if not job.broken:
-            self.pardon(key)
-
     def now_text(self) -> str:
         """The time of day, for display."""
         return self.clock.wall().isoformat(timespec="milliseconds")
+
+    def scrub(self, text: str, *values: Any) -> str:
+        """A text without the secrets that are in JSON values (``rules`` 29)."""
+        return self.redactor.scrub(text, self.redactor.secrets_in(*values))
 
     # The queue.
 
@@ -194,6 +206,13 @@ class Desk:
         """How many more jobs may be made claimable (``rules`` 25)."""
         slots = sum(self.slots.values()) or self.options.default_slots
         return max(0, slots * self.options.ready_per_slot - self.board.count(Place.READY))
+
+    def worker(self, name: str, entry: Entry | None) -> None:
+        """A worker has told its slots, or is gone."""
+        if entry is None:
+            self.slots.pop(name, None)
+        elif entry.value.isdigit():
+            self.slots[name] = int(entry.value)
 
     def delay(self, job: Tracked, seconds: float) -> None:
         """Keep a job from being claimed for a while."""
@@ -214,12 +233,19 @@ class Desk:
 
     def refresh(self, path: ResourcePath) -> None:
         """Read a resource's records and its jobs' places again: events are only hints."""
-        keys = self.keys
-        self._refresh_entry(keys.config_of(path), path, self._config)
-        self._refresh_entry(keys.processed_of(path), path, self._processed)
-        self._refresh_entry(keys.state_of(path), path, self._state)
-        self._refresh_entry(keys.heat_stack_of(path), path, self._stack)
-        found = self.estate.reference(path)
+        keys, estate = self.keys, self.estate
+        for key, put, drop in (
+            (keys.config_of(path), estate.put_config, estate.drop_config),
+            (keys.processed_of(path), estate.put_processed, estate.drop_processed),
+            (keys.state_of(path), estate.put_state, estate.drop_state),
+            (keys.heat_stack_of(path), estate.put_stack, estate.drop_stack),
+        ):
+            entry = self.store.get(key)
+            if entry is None:
+                drop(path)
+            else:
+                put(path, entry)
+        found = estate.reference(path)
         for job in self.board.of_resource(found) if found is not None else ():
             self.refresh_job(job)
 
@@ -234,35 +260,3 @@ class Desk:
                 self.board.move(job, place, entry.mod_revision)
                 return
         self.board.move(job, None, job.revision)
-
-    def _refresh_entry(
-        self,
-        key: str,
-        path: ResourcePath,
-        apply: Callable[[ResourcePath, Entry | None], None],
-    ) -> None:
-        apply(path, self.store.get(key))
-
-    def _config(self, path: ResourcePath, entry: Entry | None) -> None:
-        if entry is None:
-            self.estate.drop_config(path)
-        else:
-            self.estate.put_config(path, entry)
-
-    def _processed(self, path: ResourcePath, entry: Entry | None) -> None:
-        if entry is None:
-            self.estate.drop_processed(path)
-        else:
-            self.estate.put_processed(path, entry)
-
-    def _state(self, path: ResourcePath, entry: Entry | None) -> None:
-        if entry is None:
-            self.estate.drop_state(path)
-        else:
-            self.estate.put_state(path, entry)
-
-    def _stack(self, path: ResourcePath, entry: Entry | None) -> None:
-        if entry is None:
-            self.estate.drop_stack(path)
-        else:
-            self.estate.put_stack(path, entry)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gohan_jobs.clock import Clock
 from gohan_jobs.events import Events, LeaderElected, LeaderLost
-from gohan_jobs.exceptions import LeaseNotFound, NotLeader
+from gohan_jobs.exceptions import Compacted, LeaseNotFound, NotLeader, StoreError
 from gohan_jobs.queue import Fence
-from gohan_jobs.stores.base import Compare, Get, Put, Store, Transaction, TransactionResult
+from gohan_jobs.stores.base import (
+    Compare,
+    Entry,
+    EventKind,
+    Get,
+    Put,
+    Store,
+    Transaction,
+    TransactionResult,
+    Watch,
+)
 
 __all__ = ["Leadership"]
 
@@ -23,10 +35,19 @@ class Leadership:
         clock: tells when to try again.
         events: told of a change.
         ttl: seconds after which a dead leader's key vanishes.
+        wake: called, on any thread, when the key may be free.
     """
 
     def __init__(
-        self, store: Store, key: str, manager_id: str, clock: Clock, events: Events, ttl: float
+        self,
+        store: Store,
+        key: str,
+        manager_id: str,
+        *,
+        clock: Clock,
+        events: Events,
+        ttl: float,
+        wake: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
         self._key = key
@@ -34,9 +55,12 @@ class Leadership:
         self._clock = clock
         self._events = events
         self._ttl = ttl
+        self._wake = wake
         self._lease = 0
+        self._abandoned = 0
         self._fence: Fence | None = None
         self._next_try = float("-inf")
+        self._watch: Watch | None = None
 
     @property
     def leads(self) -> bool:
@@ -44,51 +68,68 @@ class Leadership:
         return self._fence is not None
 
     @property
-    def lease(self) -> int:
-        """The lease to keep alive; 0 if there is none."""
-        return self._lease
-
-    @property
-    def ttl(self) -> float:
-        """Seconds asked for."""
-        return self._ttl
-
-    @property
     def next_try(self) -> float:
         """Clock time at which a standby looks again."""
         return self._next_try
 
+    # Campaigning.
+
     def campaign(self) -> bool:
         """Take the key if it is free; whether it was.
 
-        A candidate that has just lost waits a moment before it asks again, unless :meth:`hint`
-        tells it that the key is gone.
+        A candidate that has just lost waits a moment before it asks again, unless it hears that
+        the key is gone.
         """
         now = self._clock.now()
-        if now < self._next_try:
+        if not self._vacated() and now < self._next_try:
             return False
         self._next_try = now + _RETRY
+        self._end_abandoned()
         if self._store.get(self._key) is not None:
             return False
-        lease = self._store.grant_lease(self._ttl)
+        return self._elect()
+
+    def _elect(self) -> bool:
+        self._abandoned = lease = self._store.grant_lease(self._ttl).id
         result = self._store.transact(
-            Transaction(
-                (Compare.absent(self._key),),
-                (Put(self._key, self._id.encode(), lease.id),),
-                (Get(self._key),),
-            )
+            Transaction((Compare.absent(self._key),), (Put(self._key, self._id.encode(), lease),))
         )
         if not result.succeeded:
-            self._store.revoke_lease(lease.id)
+            self._end_abandoned()
             return False
-        self._lease = lease.id
+        self._abandoned = 0
+        self._lease = lease
         self._fence = Fence(self._key, result.revision)
         self._events.emit(LeaderElected(manager_id=self._id))
         return True
 
-    def hint(self) -> None:
-        """The key may be free: look at the next chance."""
-        self._next_try = float("-inf")
+    def _end_abandoned(self) -> None:
+        """End a lease that nobody keeps: the key may be bound to it, if an answer was lost."""
+        if self._abandoned:
+            self._store.revoke_lease(self._abandoned)
+            self._abandoned = 0
+
+    def _vacated(self) -> bool:
+        """Whether the watch says that the key went."""
+        if self._watch is None:
+            self._watch = self._store.watch(self._key, self._store.revision() + 1, wake=self._wake)
+        try:
+            batch = self._watch.poll()
+        except Compacted:
+            self.close()
+            return True
+        except StoreError:
+            self.close()
+            raise
+        return batch is not None and any(e.kind is EventKind.DELETE for e in batch.events)
+
+    def close(self) -> None:
+        """Watch no more; idempotent."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
+
+    # Leading.
 
     def commit(self, transaction: Transaction) -> TransactionResult:
         """Carry out a transaction as the leader.
@@ -106,7 +147,7 @@ class Leadership:
         )
         if not result.succeeded:
             (entry,) = result.results
-            if getattr(entry, "create_revision", 0) != fence.revision:
+            if not isinstance(entry, Entry) or entry.create_revision != fence.revision:
                 self.lose("the leader's key is no longer this one's")
                 raise NotLeader("the leader's key is no longer this one's")
         return result
@@ -126,7 +167,7 @@ class Leadership:
             self._store.revoke_lease(lease)
 
     def keep_alive(self) -> None:
-        """Start the lease's time anew; stand down if it has ended."""
+        """Start the lease's time anew; stand down if it has ended. For the keeper's thread."""
         lease = self._lease
         if not lease:
             return

@@ -58,16 +58,16 @@ class Reports:
         state = desk.store.get(state_key)
         if state is None:
             return
-        version = codec.monitoring(target, report.value).version
         try:
+            version = codec.monitoring(target, report.value).version
             published = codec.state(state_key, state.value).version
-        except GohanJobsError:
+        except GohanJobsError as error:
+            desk.set_aside(report.key, report.mod_revision, str(error))
             return
         if version > published:
             return
-        operations = [Delete(report.key)]
         current = desk.store.get(target)
-        text = report.value if version == published else None
+        put = (Put(target, report.value),) if version == published else ()
         desk.commit(
             Transaction(
                 (
@@ -75,7 +75,7 @@ class Reports:
                     Compare.unchanged(state_key, state.mod_revision),
                     Compare.unchanged(target, current.mod_revision if current else 0),
                 ),
-                (*operations, Put(target, text)) if text is not None else tuple(operations),
+                (Delete(report.key), *put),
             )
         )
         self._due.append(path)

@@ -1,0 +1,53 @@
+"""Config changes between being read and being done."""
+
+from __future__ import annotations
+
+import attrs
+
+from gohan_jobs.board import Tracked
+from gohan_jobs.bookkeeping import Band
+from gohan_jobs.keys import ResourcePath
+from gohan_jobs.planning import Plan
+from gohan_jobs.stores.base import Entry, Transaction
+
+__all__ = ["Draft", "Pending"]
+
+
+@attrs.frozen
+class Pending:
+    """A config change that has been read and not yet handled.
+
+    Attributes:
+        path: the resource's path.
+        entry: the config as read; None if its key is gone.
+        revision: of the change.
+        band: ``fresh`` or ``resync``.
+        tries: how often its transaction has failed.
+        reread: whether the estate has it already, so that ``entry`` is not to be applied.
+    """
+
+    path: ResourcePath
+    entry: Entry | None
+    revision: int
+    band: str = Band.FRESH
+    tries: int = 0
+    reread: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Draft:
+    """A planned change: its transaction, and what is true once that has succeeded.
+
+    Attributes:
+        pending: the change.
+        plan: what is to be done about it.
+        transaction: which does that.
+        jobs: queued by it.
+        collapsed: taken out of the queue by it.
+    """
+
+    pending: Pending
+    plan: Plan
+    transaction: Transaction
+    jobs: tuple[Tracked, ...] = ()
+    collapsed: tuple[Tracked, ...] = ()

@@ -1,0 +1,241 @@
+"""What becomes of those that depend on a failed job (``rules`` 14)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import deque
+
+import attrs
+
+from gohan_jobs.board import Tracked
+from gohan_jobs.bookkeeping import JobNotes
+from gohan_jobs.events import JobCancelled, JobHandedBack
+from gohan_jobs.keys import JobId, Place
+from gohan_jobs.manager.desk import Desk
+from gohan_jobs.records import OnFailure, ResourceRef
+from gohan_jobs.records.outcomes import failed
+
+__all__ = ["Failures"]
+
+
+class Failures:
+    """Cancels dependants, or holds them until a deadline.
+
+    Args:
+        desk: what is known, and how to write.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._waiting: dict[ResourceRef, dict[JobId, None]] = {}
+        self._recovered: deque[JobId] = deque()
+
+    def clear(self) -> None:
+        """Forget everything, before all is read again."""
+        self._waiting.clear()
+        self._recovered.clear()
+
+    # Who depends.
+
+    def let_down(self, job: Tracked, reason: str) -> bool:
+        """Deal with some of those that a failed job lets down; whether there were any.
+
+        The last of a chain come first, so that whoever goes on after a death finds the others.
+        """
+        if job.on_failure != OnFailure.FAIL:
+            return False
+        holds = self._desk.options.on_dependency_failure == "hold"
+        affected = [
+            other
+            for other in self._affected(job, all_of_them=not holds)
+            if not (holds and other.notes.held_for)
+        ]
+        for other in affected[: self._desk.options.batch]:
+            if holds and other.resource != job.resource:
+                self._hold(other, job, reason)
+            else:
+                self.cancel(other, _cause(job, reason), publish=other.resource != job.resource)
+        return bool(affected)
+
+    def _affected(self, failed_job: Tracked, *, all_of_them: bool) -> list[Tracked]:
+        """Those that it lets down, each after those that depend on it in turn."""
+        order: list[Tracked] = []
+        seen = {failed_job.job_id}
+        stack = [(failed_job, iter(self._next(failed_job)))]
+        while stack:
+            job, following = stack[-1]
+            other = next((found for found in following if found.job_id not in seen), None)
+            if other is None:
+                order.append(job)
+                stack.pop()
+                continue
+            seen.add(other.job_id)
+            deeper = all_of_them or other.resource == failed_job.resource
+            stack.append((other, iter(self._next(other) if deeper else ())))
+        return order[:-1]
+
+    def _next(self, job: Tracked) -> list[Tracked]:
+        """The later jobs of its workflow, and dependants along forward references.
+
+        Not along same-resource edges between versions, reverse or delete edges: those are released
+        by any end.
+        """
+        mates = [
+            other
+            for other in self._desk.board.workflow(job)
+            if job.job_id in other.dependency and other.unclaimed
+        ]
+        if job.deletes:
+            return mates
+        dependants = [
+            other
+            for other in self._desk.board.dependants(job.job_id)
+            if other.resource != job.resource
+            and job.resource in other.references
+            and not other.deletes
+            and other.unclaimed
+        ]
+        return mates + dependants
+
+    # Cancelling.
+
+    def cancel(self, job: Tracked, reason: str, *, publish: bool) -> bool:
+        """End an unclaimed job, in one transaction; its version's result is the reason."""
+        desk, queue = self._desk, self._desk.queue
+        place, revision = job.place, job.revision
+        state = failed(job.job_id.action, job.job_id.version, reason) if publish else None
+        result = desk.commit(
+            queue.end(
+                job.job_id,
+                job.path,
+                place=place,
+                revision=revision,
+                config_create=job.notes.config_create,
+                state=state if job.notes.config_create else None,
+            )
+        )
+        if not result.succeeded:
+            # Its config may be gone: then there is nobody to tell.
+            result = desk.commit(queue.end(job.job_id, job.path, place=place, revision=revision))
+        if not result.succeeded:
+            desk.refresh_job(job)
+            return False
+        desk.board.remove(job)
+        desk.events.emit(JobCancelled(job_id=job.job_id, reason=reason))
+        return True
+
+    def give_up(self, job: Tracked, reason: str, *, cause: str = "") -> bool:
+        """End an unclaimed job that can't run any more, and first those that it lets down.
+
+        Args:
+            job: the job.
+            reason: its version's result.
+            cause: what those that depend on it are told; by default that this job failed.
+
+        Returns:
+            Whether it is done; if not, call again.
+        """
+        for other in self._affected(job, all_of_them=True)[: self._desk.options.batch]:
+            told = cause or _cause(job, reason)
+            self.cancel(other, told, publish=other.resource != job.resource)
+        if self._affected(job, all_of_them=True):
+            return False
+        return self.cancel(job, reason, publish=True)
+
+    # Holding.
+
+    def _hold(self, job: Tracked, failed_job: Tracked, reason: str) -> None:
+        """Keep a dependant waiting for its failed dependency to recover, with a deadline."""
+        desk = self._desk
+        until = desk.clock.wall() + dt.timedelta(seconds=desk.options.dependency_hold_time)
+        notes = attrs.evolve(
+            job.notes,
+            held_until=until.isoformat(),
+            held_for=str(failed_job.resource),
+            last_error=_cause(failed_job, reason),
+        )
+        if self.annotate(job, notes):
+            self.remember(job)
+            desk.events.emit(
+                JobHandedBack(
+                    job_id=job.job_id,
+                    reason=f"held: {notes.last_error}",
+                    after=desk.options.dependency_hold_time,
+                )
+            )
+
+    def remember(self, job: Tracked) -> None:
+        """A job is held for a failed dependency until a deadline."""
+        held_for = _held_for(job)
+        self._waiting.setdefault(held_for, {})[job.job_id] = None
+        due = self._desk.clock.now() + self._seconds_until(job.notes.held_until)
+        self._desk.timers.at(due, lambda: self._over(job.job_id))
+        if self._is_well(held_for):
+            self.recovered(held_for)
+
+    def recovered(self, resource: ResourceRef) -> None:
+        """A resource's stack has been made after all: what is held for it may go on."""
+        self._recovered.extend(self._waiting.pop(resource, ()))
+
+    def step(self) -> bool:
+        """Let one job go on; whether there was any."""
+        if not self._recovered:
+            return False
+        job = self._desk.board.get(self._recovered[0])
+        if job is not None and job.notes.held_for:
+            self.readmit(job)
+        self._recovered.popleft()
+        return True
+
+    def readmit(self, job: Tracked) -> None:
+        """Nothing holds a waiting job any more."""
+        self.annotate(job, attrs.evolve(job.notes, held_until="", held_for="", last_error=""))
+
+    def _is_well(self, resource: ResourceRef) -> bool:
+        """Whether a resource has recovered, though nobody may have heard of it."""
+        schema = self._desk.schemas.by_type(resource.resource_type)
+        if schema is None or self._desk.board.of_resource(resource):
+            return False
+        state = self._desk.estate.state(schema.path_of(resource.resource_id))
+        return state is not None and not state.failed
+
+    def _over(self, job_id: JobId) -> None:
+        job = self._desk.board.get(job_id)
+        if job is None or not job.notes.held_for:
+            return
+        if self._is_well(_held_for(job)):
+            self._recovered.append(job_id)
+            return
+        told = job.notes.last_error
+        if not self.give_up(job, told, cause=told):
+            again = self._desk.clock.now() + 1.0
+            self._desk.timers.at(again, lambda: self._over(job_id))  # something changed under it
+
+    def annotate(self, job: Tracked, notes: JobNotes) -> bool:
+        """Change the notes on a waiting job."""
+        desk = self._desk
+        result = desk.commit(
+            desk.queue.annotate(job.job_id, job.job_id.handler, notes, job.revision)
+        )
+        if not result.succeeded:
+            desk.refresh_job(job)
+            return False
+        desk.board.move(job, Place.WAITING, result.revision)
+        desk.track(job, notes)
+        return True
+
+    def _seconds_until(self, when: str) -> float:
+        try:
+            moment = dt.datetime.fromisoformat(when)
+        except ValueError:
+            return 0.0
+        return max(0.0, (moment - self._desk.clock.wall()).total_seconds())
+
+
+def _held_for(job: Tracked) -> ResourceRef:
+    resource_type, _, resource_id = job.notes.held_for.partition(":")
+    return ResourceRef(resource_type, resource_id)
+
+
+def _cause(job: Tracked, reason: str) -> str:
+    return f"cancelled: {job.job_id} failed: {reason}"

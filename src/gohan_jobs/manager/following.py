@@ -1,0 +1,206 @@
+"""The leader follows what others write. Events are hints: what matters is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gohan_jobs.board import Tracked
+from gohan_jobs.exceptions import InvalidKey
+from gohan_jobs.keys import Keys, Place, ResourcePath
+from gohan_jobs.manager.changes import Pending
+from gohan_jobs.manager.desk import Desk
+from gohan_jobs.manager.dispatch import Dispatch
+from gohan_jobs.manager.intake import Intake
+from gohan_jobs.manager.loading import Loader
+from gohan_jobs.manager.reports import Reports
+from gohan_jobs.stores.base import Event, EventKind, Watch
+
+__all__ = ["Follower"]
+
+
+class Follower:
+    """Watches, and takes in what they have.
+
+    Args:
+        desk: what is known.
+        intake: gets changes of configs.
+        dispatch: gets changes in the queue.
+        reports: gets monitoring reports.
+        loader: reads single jobs.
+        wake: called, on any thread, when there is something.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        intake: Intake,
+        dispatch: Dispatch,
+        reports: Reports,
+        loader: Loader,
+        wake: Callable[[], None] | None,
+    ) -> None:
+        self._desk = desk
+        self._keys: Keys = desk.keys
+        self._intake = intake
+        self._dispatch = dispatch
+        self._reports = reports
+        self._loader = loader
+        self._wake = wake
+        self._watches: list[tuple[Watch, Callable[[Event], None]]] = []
+        self.revision = 0
+
+    def follow(self, revision: int) -> None:
+        """Watch from a revision on."""
+        keys, own = self._keys, self._desk.queue.own
+        for prefix, handle in (
+            (keys.jobs, self._on_job),
+            (keys.state, self._on_state),
+            (keys.heat_stack_prefix, self._on_stack),
+            (keys.config, self._on_config),
+            (own.workers_prefix, self._on_worker),
+            (own.reports_prefix, self._on_report),
+        ):
+            watch = self._desk.store.watch(prefix, revision, wake=self._wake)
+            self._watches.append((watch, handle))
+
+    def close(self) -> None:
+        """Watch nothing any more; idempotent."""
+        for watch, _ in self._watches:
+            watch.close()
+        self._watches.clear()
+
+    def drain(self) -> bool:
+        """Take in what the watches have; whether there was anything.
+
+        Raises:
+            StoreError: events may be lost: everything is to be read again.
+        """
+        heard = False
+        for watch, handle in self._watches:
+            batch = watch.poll()
+            if batch is None:
+                continue
+            self.revision = max(self.revision, batch.revision)
+            for event in batch.events:
+                heard = True
+                handle(event)
+        return heard
+
+    # Resources.
+
+    def _on_config(self, event: Event) -> None:
+        path = self._keys.path_in(self._keys.config, event.key)
+        if path is None:
+            if event.entry is not None:
+                self._desk.set_aside(event.key, event.revision, "not a resource's path")
+            return
+        self._intake.receive(Pending(path, event.entry, event.revision))
+        if self._keys.is_template(path):
+            # Known at once, so that no job meets a template older than what was heard of.
+            if event.entry is None:
+                self._desk.estate.drop_config(path)
+            else:
+                self._desk.estate.put_config(path, event.entry)
+            self._dispatch.template_changed(path.rpartition("/")[2])
+
+    def _on_state(self, event: Event) -> None:
+        path = self._keys.path_in(self._keys.state, event.key)
+        if path is None:
+            return
+        if event.entry is None:
+            self._desk.estate.drop_state(path)
+        else:
+            self._desk.estate.put_state(path, event.entry)
+            self._reports.state_changed(path)
+
+    def _on_stack(self, event: Event) -> None:
+        path = self._keys.path_in(self._keys.heat_stack_prefix, event.key)
+        if path is None:
+            return
+        if event.entry is None:
+            self._desk.estate.drop_stack(path)
+            return
+        self._desk.estate.put_stack(path, event.entry)
+        reference = self._desk.estate.reference(path)
+        if reference is not None:
+            self._intake.appeared(reference)
+
+    def _on_worker(self, event: Event) -> None:
+        name = event.key.removeprefix(self._desk.queue.own.workers_prefix)
+        self._desk.worker(name, event.entry)
+
+    def _on_report(self, event: Event) -> None:
+        prefix = self._desk.queue.own.reports_prefix
+        if event.entry is not None:
+            self._reports.held(ResourcePath(event.key.removeprefix(prefix)))
+
+    # The queue.
+
+    def _on_job(self, event: Event) -> None:
+        """A change in the queue; our own are known already."""
+        if self._desk.is_own(event.revision):
+            return
+        if event.key.startswith(self._keys.all_jobs):
+            self._on_document(event)
+            return
+        for place in Place:
+            prefix = self._keys.place_prefix(place)
+            if event.key.startswith(prefix):
+                self._on_place(event, place, prefix)
+
+    def _on_document(self, event: Event) -> None:
+        """Somebody else changed, added or removed a job's document: read where it stands."""
+        desk, key = self._desk, event.key
+        entry = desk.store.get(key)
+        try:
+            job_id = self._keys.job_id_in(self._keys.all_jobs, key)
+        except InvalidKey as error:
+            if entry is None:
+                desk.pardon(key)
+            else:
+                desk.set_aside(key, entry.mod_revision, str(error))
+            return
+        known = desk.board.get(job_id)
+        if known is not None:
+            desk.board.remove(known)
+        if entry is None:
+            desk.pardon(key)
+            return
+        job = self._loader.tracked(entry, desk.store.get(desk.queue.own.job(job_id)))
+        if job is None:
+            return
+        desk.board.add(job)
+        desk.board.connect_to(job)
+        desk.refresh_job(job)
+        if desk.board.get(job_id) is job:
+            self._dispatch.found(job, entry)
+            self._forgive(job, key)
+
+    def _forgive(self, job: Tracked, key: str) -> None:
+        """A document that could not be read was written anew."""
+        if not job.broken and not job.notes.held_until:
+            self._desk.pardon(key)
+
+    def _on_place(self, event: Event, place: Place, prefix: str) -> None:
+        try:
+            job = self._desk.board.get(self._keys.job_id_in(prefix, event.key))
+        except InvalidKey as error:
+            if event.entry is not None:
+                self._desk.set_aside(event.key, event.revision, str(error))
+            return
+        if job is None:
+            return
+        if event.kind is EventKind.PUT:
+            self._arrived(job, place, event)
+        elif job.place in {place, None} and event.revision > job.revision:
+            # None: its place was looked for since, and it was found to stand nowhere.
+            self._desk.board.move(job, None, event.revision)
+            self._dispatch.lost(job)
+
+    def _arrived(self, job: Tracked, place: Place, event: Event) -> None:
+        if event.revision < job.revision:
+            return
+        self._desk.board.move(job, place, event.revision)
+        if place is Place.WAITING:
+            self._dispatch.handed_back(job)

@@ -1,0 +1,214 @@
+"""A new leader reads everything, at one revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gohan_jobs.board import Board, Tracked, in_order
+from gohan_jobs.bookkeeping import Band, JobNotes, Quarantined
+from gohan_jobs.codec import Codec
+from gohan_jobs.estate import Estate
+from gohan_jobs.exceptions import Degraded, GohanJobsError, InvalidKey
+from gohan_jobs.keys import JobId, Place, ResourcePath
+from gohan_jobs.manager.changes import Pending
+from gohan_jobs.manager.desk import Desk
+from gohan_jobs.manager.dispatch import Dispatch
+from gohan_jobs.manager.intake import Intake
+from gohan_jobs.manager.reports import Reports
+from gohan_jobs.stores.base import Compare, Entry, Put, Transaction, scan
+
+__all__ = ["Loader"]
+
+
+class Loader:
+    """Fills the desk, and lines up what differs.
+
+    Args:
+        desk: what is filled.
+        intake: gets the configs.
+        dispatch: gets the jobs.
+        reports: gets held monitoring reports.
+        codec: reads records.
+    """
+
+    def __init__(
+        self, desk: Desk, *, intake: Intake, dispatch: Dispatch, reports: Reports, codec: Codec
+    ) -> None:
+        self._desk = desk
+        self._keys = codec.keys
+        self._codec = codec
+        self._intake = intake
+        self._dispatch = dispatch
+        self._reports = reports
+
+    def load(self, revision: int, *, accept: bool) -> None:
+        """Read everything as of a revision.
+
+        Args:
+            revision: as of which.
+            accept: whether removals are carried out however many they are.
+
+        Raises:
+            Degraded: so many configs are gone that an operator has to look (``rules`` 16).
+        """
+        self._clear()
+        self._load_estate(revision)
+        self._load_own(revision)
+        self._load_jobs(revision)
+        self._plan_differences(accept=accept)
+
+    def _clear(self) -> None:
+        desk = self._desk
+        desk.estate = Estate(self._codec, desk.schemas)
+        desk.board = Board()
+        desk.timers.clear()
+        desk.own_revisions.clear()
+        desk.slots.clear()
+        desk.orphans.clear()
+        desk.quarantine.clear()
+        self._intake.clear()
+        self._dispatch.clear()
+        self._reports.clear()
+
+    def _scan(self, prefix: str, revision: int) -> Iterator[Entry]:
+        for page in scan(self._desk.store, prefix, revision=revision):
+            yield from page.entries
+
+    def _load_estate(self, revision: int) -> None:
+        estate, keys = self._desk.estate, self._keys
+        for prefix, put in (
+            (keys.config, estate.put_config),
+            (keys.processed_prefix, estate.put_processed),
+            (keys.state, estate.put_state),
+            (keys.heat_stack_prefix, estate.put_stack),
+        ):
+            for entry in self._scan(prefix, revision):
+                path = keys.path_in(prefix, entry.key)
+                if path is not None:
+                    put(path, entry)
+
+    def _load_own(self, revision: int) -> None:
+        desk, own = self._desk, self._desk.queue.own
+        for entry in self._scan(own.workers_prefix, revision):
+            desk.worker(entry.key.removeprefix(own.workers_prefix), entry)
+        for entry in self._scan(own.quarantine_prefix, revision):
+            found = own.loads(entry.key, entry.value, Quarantined)
+            desk.quarantine[found.key] = (found.mod_revision, entry.mod_revision)
+        for entry in self._scan(own.orphans_prefix, revision):
+            desk.orphans.add(ResourcePath(entry.key.removeprefix(own.orphans_prefix)))
+        for entry in self._scan(own.reports_prefix, revision):
+            self._reports.held(ResourcePath(entry.key.removeprefix(own.reports_prefix)))
+
+    # Jobs.
+
+    def _load_jobs(self, revision: int) -> None:
+        places = self._load_places(revision)
+        own = self._desk.queue.own
+        notes = {
+            entry.key.removeprefix(own.jobs_prefix): entry
+            for entry in self._scan(own.jobs_prefix, revision)
+        }
+        found: list[tuple[int, Tracked]] = []
+        documents: dict[JobId, Entry] = {}
+        for entry in self._scan(self._keys.all_jobs, revision):
+            job = self.tracked(entry, notes.get(entry.key.removeprefix(self._keys.all_jobs)))
+            if job is not None:
+                job.place, job.revision = places.pop(job.job_id, (None, 0))
+                found.append((entry.create_revision, job))
+                documents[job.job_id] = entry
+        self._set_strays_aside(places)
+        board = self._desk.board
+        for job in in_order(found):
+            board.add(job)
+        board.connect()
+        for job in board:
+            self._dispatch.found(job, documents[job.job_id])
+
+    def _load_places(self, revision: int) -> dict[JobId, tuple[Place | None, int]]:
+        """Where each job stands; of two places, which an old worker can leave, the later one."""
+        found: dict[JobId, tuple[Place | None, int]] = {}
+        for place in Place:
+            prefix = self._keys.place_prefix(place)
+            for entry in self._scan(prefix, revision):
+                try:
+                    job_id = self._keys.job_id_in(prefix, entry.key)
+                except InvalidKey as error:
+                    self._desk.set_aside(entry.key, entry.mod_revision, str(error))
+                    continue
+                if found.get(job_id, (None, 0))[1] < entry.mod_revision:
+                    found[job_id] = (place, entry.mod_revision)
+        return found
+
+    def _set_strays_aside(self, places: dict[JobId, tuple[Place | None, int]]) -> None:
+        for job_id, (place, revision) in places.items():
+            assert place is not None  # noqa: S101 - it was found at one
+            key = self._keys.place(place, job_id)
+            self._desk.set_aside(key, revision, "there is no document of this job")
+
+    def tracked(self, entry: Entry, noted: Entry | None) -> Tracked | None:
+        """A job from its document; None, and set aside, if it is not to be used at all.
+
+        Args:
+            entry: the document.
+            noted: the notes on it; another program's job has none, so they are made up.
+        """
+        desk = self._desk
+        try:
+            job_id = self._keys.job_id_in(self._keys.all_jobs, entry.key)
+        except InvalidKey as error:
+            desk.set_aside(entry.key, entry.mod_revision, str(error))
+            return None
+        schema = desk.schemas.by_type(job_id.resource_type)
+        if schema is None:
+            desk.set_aside(entry.key, entry.mod_revision, "no schema has this job's type")
+            return None
+        path = schema.path_of(job_id.resource_id)
+        notes = self._notes(job_id, path, noted)
+        try:
+            job = desk.queue.read_job(entry)
+        except GohanJobsError as error:
+            desk.set_aside(entry.key, entry.mod_revision, str(error))
+            return Tracked.unreadable(job_id, path, notes)
+        return Tracked.of(job, path, notes, None, 0)
+
+    def _notes(self, job_id: JobId, path: ResourcePath, noted: Entry | None) -> JobNotes:
+        own = self._desk.queue.own
+        if noted is not None:
+            try:
+                return own.loads(noted.key, noted.value, JobNotes)
+            except GohanJobsError as error:
+                self._desk.set_aside(noted.key, noted.mod_revision, str(error))
+        config = self._desk.estate.config_entry(path)
+        notes = JobNotes(
+            planned_at=self._desk.now_text(),
+            path=path,
+            config_create=config.create_revision if config is not None else 0,
+            config_mod=config.mod_revision if config is not None else 0,
+        )
+        key = own.job(job_id)
+        if noted is None:  # for the worker that claims it
+            self._desk.commit(Transaction((Compare.absent(key),), (Put(key, own.dumps(notes)),)))
+        return notes
+
+    # Differences.
+
+    def _plan_differences(self, *, accept: bool) -> None:
+        """Put every config, and every removal, in line; unchanged ones write nothing."""
+        estate = self._desk.estate
+        removed = [path for path in estate.paths() if estate.config_entry(path) is None]
+        if not accept:
+            self._check_removals(len(removed), estate.count())
+        for path in sorted(removed):
+            self._intake.receive(Pending(path, None, 0, Band.RESYNC, reread=True))
+        entries = [
+            (entry.mod_revision, path, entry)
+            for path in estate.paths()
+            if (entry := estate.config_entry(path)) is not None
+        ]
+        for revision, path, entry in sorted(entries, key=lambda found: found[0]):
+            self._intake.receive(Pending(path, entry, revision, Band.RESYNC, reread=True))
+
+    def _check_removals(self, removed: int, known: int) -> None:
+        options = self._desk.options
+        if removed > options.max_removals and removed > options.max_removal_share * known:
+            raise Degraded(f"{removed} of {known} known resources have no config any more")
