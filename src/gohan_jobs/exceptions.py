@@ -30,6 +30,7 @@
     │   ├── StackExists
     │   ├── StackRejected             the request is wrong: template, parameters, quota
     │   └── StackFailed               the operation ended in ``*_FAILED``
+    ├── HandlerUnavailable            a handler that is not there, or that can't be loaded
     ├── ClaimLost                     the job is no longer this worker's; it must write nothing more
     ├── NotLeader                     the leader's key is somebody else's
     ├── Degraded                      stopped on purpose until an operator has looked
@@ -47,6 +48,7 @@ __all__ = [
     "Compacted",
     "Degraded",
     "GohanJobsError",
+    "HandlerUnavailable",
     "InvalidKey",
     "InvalidRecord",
     "InvalidSchema",
@@ -395,6 +397,25 @@ class StackFailed(OrchestratorError):
 
     def __str__(self) -> str:
         return "; ".join((self.reason, *self.details))
+
+
+class HandlerUnavailable(GohanJobsError):
+    """A handler is not there, or can't be loaded.
+
+    Attributes:
+        name: the handler's.
+        source: who offers it, or where it was looked for.
+        reason: what is wrong.
+    """
+
+    def __init__(self, name: str, source: str, reason: str) -> None:
+        super().__init__(name, source, reason)
+        self.name = name
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"handler {self.name!r} of {self.source}: {self.reason}"
 
 
 class ClaimLost(GohanJobsError):

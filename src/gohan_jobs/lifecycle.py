@@ -6,7 +6,7 @@ import random
 import string
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -16,7 +16,7 @@ from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec, Spelling
 from gohan_jobs.events import Events, Hook, log_event
 from gohan_jobs.exceptions import GohanJobsError, InvalidKey, WaitTimeout
-from gohan_jobs.handlers import Handler, Handlers
+from gohan_jobs.handlers import AnyHandler, Handlers
 from gohan_jobs.heat_handler import HeatHandler
 from gohan_jobs.inspection import Explanation, Inspector
 from gohan_jobs.keys import Keys, ResourcePath
@@ -106,7 +106,8 @@ class Lifecycle:
         schemas: the types.
         keys: where in the store; the documented keys unless told otherwise.
         roles: ``manager`` (reader, planner, queue owner), ``worker``, or both.
-        handlers: further handlers by name, beside ``heat_worker``.
+        handlers: further handlers by name, beside ``heat_worker``; those that installed packages
+            offer with ``Handlers().discover()``.
         hooks: told of every event; logging unless told otherwise.
         clock: the time.
         codec: reads and writes records.
@@ -126,7 +127,7 @@ class Lifecycle:
         *,
         keys: Keys | None = None,
         roles: Collection[str] = (Role.MANAGER, Role.WORKER),
-        handlers: dict[str, Handler] | None = None,
+        handlers: Mapping[str, AnyHandler] | Handlers | None = None,
         hooks: Iterable[Hook] = (log_event,),
         clock: Clock | None = None,
         codec: Codec | None = None,

@@ -26,6 +26,7 @@ __all__ = [
     "needed_outputs",
     "outputs_from",
     "render_all_params",
+    "resolved_params",
     "stack_name",
     "tenant_of",
 ]
@@ -168,6 +169,19 @@ def render_all_params(
         TemplateError: as :meth:`~gohan_jobs.templates.Renderer.render`.
     """
     return renderer.render(template.id, template.text, _values(job, outputs))
+
+
+def resolved_params(job: Job, outputs: Outputs) -> dict[str, Any]:
+    """A job's params by name, as native JSON, with the outputs they name put in.
+
+    Args:
+        job: the job.
+        outputs: of other resources' stacks, see :func:`outputs_from`.
+
+    Raises:
+        MappingEvaluationError: an output that is not there, or a malformed param.
+    """
+    return _values(job, outputs)
 
 
 def _flat(params: Sequence[Param]) -> Iterator[Param]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from gohan_jobs.clock import Clock
 from gohan_jobs.codec import Codec
 from gohan_jobs.events import Event, Events, JobProgressed
-from gohan_jobs.handlers import JobContext
+from gohan_jobs.handlers import JobContext, TemplateChanged
 from gohan_jobs.keys import Keys
 from gohan_jobs.records import Action, HeatStack, ResourceRef
 from gohan_jobs.redaction import Redactor
@@ -19,10 +19,6 @@ from gohan_jobs.worker.claim import Claim
 __all__ = ["Contexts", "TemplateChanged"]
 
 _GETS = 64
-
-
-class TemplateChanged(Exception):
-    """The template is not the one that the params were computed from (``rules`` 9)."""
 
 
 class Contexts:
