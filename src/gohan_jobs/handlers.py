@@ -225,10 +225,10 @@ class Handler(Protocol):
         ...
 
 
-AnyHandler: TypeAlias = Handler | Coroutine
+AnyHandler: TypeAlias = "Handler | Coroutine"
 """What can be registered."""
 
-H = TypeVar("H", bound=AnyHandler)
+H = TypeVar("H", bound="AnyHandler")
 
 _log = logging.getLogger("gohan_jobs")
 
