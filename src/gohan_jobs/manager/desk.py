@@ -14,7 +14,7 @@ from gohan_jobs.board import Board, Tracked
 from gohan_jobs.bookkeeping import JobNotes, Quarantined
 from gohan_jobs.clock import Clock
 from gohan_jobs.estate import Estate
-from gohan_jobs.events import ConfigSetAside, Events
+from gohan_jobs.events import ConfigSetAside, Event, Events
 from gohan_jobs.exceptions import StoreError
 from gohan_jobs.keys import JobId, Keys, Place, ResourcePath
 from gohan_jobs.manager.leadership import Leadership
@@ -184,6 +184,10 @@ class Desk:
         if result.succeeded:
             self.quarantine[key] = (mod_revision, result.revision)
         self.events.emit(ConfigSetAside(key=key, reason=reason))
+
+    def tell(self, job: Tracked, kind: Callable[..., Event], **facts: object) -> None:
+        """Tell the events something about a job, in the trace of its config version."""
+        self.events.emit(kind(job_id=job.job_id, trace=job.notes.trace, **facts))
 
     def pardon(self, key: str) -> None:
         """A key that could not be used now can be, or is gone."""

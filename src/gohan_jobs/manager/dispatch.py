@@ -130,9 +130,7 @@ class Dispatch:
         desk.board.move(job, Place.WAITING, result.revision)
         desk.track(job, notes)
         desk.delay(job, notes.delay)
-        desk.events.emit(
-            JobHandedBack(job_id=job.job_id, reason="claim lost", after=notes.delay, lost=True)
-        )
+        desk.tell(job, JobHandedBack, reason="claim lost", after=notes.delay, lost=True)
 
     def _preempted(self, job: Tracked) -> bool:
         return self._desk.store.get(self._desk.queue.own.preempt(job.job_id)) is not None
@@ -143,7 +141,7 @@ class Dispatch:
         end = desk.queue.end(job.job_id, job.path, place=job.place, revision=job.revision)
         if desk.commit(end).succeeded:
             desk.board.remove(job)
-            desk.events.emit(JobSuperseded(job_id=job.job_id))
+            desk.tell(job, JobSuperseded)
         else:
             desk.refresh_job(job)
 
@@ -165,7 +163,7 @@ class Dispatch:
             result = desk.commit(desk.queue.fail(job.job_id, job.path, reason))
         if result.succeeded:
             desk.board.move(job, Place.FINISHED, result.revision)
-            desk.events.emit(JobFailed(job_id=job.job_id, reason=reason))
+            desk.tell(job, JobFailed, reason=reason)
         else:
             desk.refresh_job(job)
 
@@ -288,7 +286,7 @@ class Dispatch:
         for job in chosen:
             if result.succeeded:
                 desk.board.move(job, Place.READY, result.revision)
-                desk.events.emit(JobReleased(job_id=job.job_id))
+                desk.tell(job, JobReleased)
             else:
                 desk.refresh_job(job)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import attrs
@@ -84,8 +85,9 @@ class Drafting:
         desk, path = self._desk, pending.path
         tracked: list[Tracked] = []
         new: list[NewJob] = []
+        trace = self._trace(plan)
         for planned in plan.jobs:
-            notes = self._notes(planned, pending, entry)
+            notes = attrs.evolve(self._notes(planned, pending, entry), trace=trace)
             place = self._place(planned)
             new.append(NewJob(job=planned.job, notes=notes, place=place))
             tracked.append(Tracked.of(planned.job, path, notes, place, 0))
@@ -108,6 +110,11 @@ class Drafting:
             jobs=tuple(tracked),
             collapsed=collapsed,
         )
+
+    def _trace(self, plan: Enqueue) -> Mapping[str, str]:
+        """One trace for all jobs of a config version, if somebody traces."""
+        job = plan.jobs[0].job
+        return self._desk.events.trace(job.resource, job.version)
 
     def _notes(self, planned: PlannedJob, pending: Pending, entry: Entry | None) -> JobNotes:
         tenant = planned.job.resource_input.get("tenant_id")
@@ -176,10 +183,10 @@ class Drafting:
             desk.orphans.discard(path)
         for job in draft.jobs:
             job.revision = result.revision
-            desk.events.emit(JobPlanned(job_id=job.job_id, dependencies=len(job.waiting_for)))
+            desk.tell(job, JobPlanned, dependencies=len(job.waiting_for))
         by = draft.jobs[0].job_id if draft.jobs else None
         for job in draft.collapsed:
-            desk.events.emit(JobSuperseded(job_id=job.job_id, by=by))
+            desk.tell(job, JobSuperseded, by=by)
         self._tell(draft)
 
     def _tell(self, draft: Draft) -> None:

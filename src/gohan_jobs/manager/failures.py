@@ -121,7 +121,7 @@ class Failures:
             desk.refresh_job(job)
             return False
         desk.board.remove(job)
-        desk.events.emit(JobCancelled(job_id=job.job_id, reason=reason))
+        desk.tell(job, JobCancelled, reason=reason)
         return True
 
     def give_up(self, job: Tracked, reason: str, *, cause: str = "") -> bool:
@@ -156,12 +156,11 @@ class Failures:
         )
         if self.annotate(job, notes):
             self.remember(job)
-            desk.events.emit(
-                JobHandedBack(
-                    job_id=job.job_id,
-                    reason=f"held: {notes.last_error}",
-                    after=desk.options.dependency_hold_time,
-                )
+            desk.tell(
+                job,
+                JobHandedBack,
+                reason=f"held: {notes.last_error}",
+                after=desk.options.dependency_hold_time,
             )
 
     def remember(self, job: Tracked) -> None:
