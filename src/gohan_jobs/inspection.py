@@ -295,6 +295,5 @@ def _job_summary(job: JobExplanation) -> str:
         return f"{job.job_id} waits for {needed} ({place or 'nowhere'}){more}"
     if job.place is Place.WORKING:
         return f"{job.job_id} is being worked on by {job.holder}, since {job.planned_at}"
-    if job.last_error:
-        return f"{job.job_id} is {job.place}: {job.last_error}"
-    return f"{job.job_id} is {job.place or 'nowhere'}"
+    where = f"{job.job_id} is {job.place or 'nowhere'}"
+    return f"{where}: {job.last_error}" if job.last_error else where
