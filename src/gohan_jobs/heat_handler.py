@@ -35,7 +35,7 @@ from gohan_jobs.exceptions import (
 from gohan_jobs.handlers import Done, GiveUp, JobContext, Later, Observe, Outcome, RetryLater
 from gohan_jobs.mapping import ParsedTemplate
 from gohan_jobs.orchestrators.base import Orchestrator, Stack, StackRequest
-from gohan_jobs.records import Action, HeatStack, HeatTemplate, StackStatus
+from gohan_jobs.records import Action, HeatStack, HeatTemplate, StackOutput, StackStatus
 from gohan_jobs.rendering import heat_call, needed_outputs, outputs_from, stack_name, tenant_of
 from gohan_jobs.stores.base import Entry
 from gohan_jobs.templates import Renderer
@@ -154,8 +154,11 @@ class HeatHandler:
     def _act(self, context: JobContext, work: _Work, stack: Stack | None) -> Outcome:
         if work.rounds > _ROUNDS:
             return GiveUp(reason=f"stack {work.name} is being changed by somebody else")
-        if stack is None:
-            return self._create(context, work) if work.request else _deleted(context, work)
+        if stack is not None:
+            return self._act_on(context, work, stack)
+        return self._create(context, work) if work.request else _deleted(context, work)
+
+    def _act_on(self, context: JobContext, work: _Work, stack: Stack) -> Outcome:
         if _is(stack, StackStatus.DELETE_FAILED):
             return self._delete_again(context, work, stack)
         if str(stack.status).startswith("DELETE_"):
@@ -217,7 +220,8 @@ class HeatHandler:
             return self._retrying(later, lambda again: then(again, work, seen))
 
         minutes = work.request.timeout_mins if work.request else None
-        limit = (minutes or self._default_timeout_mins) * 60 + self._margin
+        own = minutes if minutes and context.tag in stack.tags else None
+        limit = (own or self._default_timeout_mins) * 60 + self._margin
         return Observe(stack=stack, resume=resume, limit=limit)
 
     def _settled(self, context: JobContext, work: _Work, stack: Stack | None) -> Outcome:
@@ -225,23 +229,18 @@ class HeatHandler:
         if stack is None or context.tag not in stack.tags:
             return self._act(context, attrs.evolve(work, rounds=work.rounds + 1), stack)
         if stack.in_progress:
-            return self._overdue(work, stack)
-        if stack.failed:
+            return self._overdue(context, work, stack)
+        if stack.failed or str(stack.status).startswith("ROLLBACK_"):
             return self._failure(context, work, stack)
-        outputs = self._orchestrator.outputs(stack)
-        record = HeatStack(
-            id=str(context.job.resource),
-            stack_id=work.name,
-            tenant_id=work.tenant,
-            stack_status=stack.status,
-            status_reason=stack.status_reason,
-            output=outputs,
-        )
-        return Done(outputs=outputs, stack=record)
+        try:
+            outputs = self._orchestrator.outputs(stack)
+        except StackNotFound:
+            return self._look(context, attrs.evolve(work, rounds=work.rounds + 1))
+        return Done(outputs=outputs, stack=_record(context, work, stack, outputs))
 
     def _foreign_settled(self, context: JobContext, work: _Work, stack: Stack | None) -> Outcome:
         if stack is not None and stack.in_progress:
-            return self._overdue(work, stack)
+            return self._overdue(context, work, stack)
         # Looked up again: a stack that was replaced under its name has another id.
         return self._look(context, attrs.evolve(work, rounds=work.rounds + 1))
 
@@ -249,26 +248,20 @@ class HeatHandler:
         if stack is None:
             return self._look(context, attrs.evolve(work, rounds=work.rounds + 1))
         if stack.in_progress:
-            return self._overdue(work, stack)
+            return self._overdue(context, work, stack)
         return self._act(context, work, stack)
 
     # Ending.
 
-    def _overdue(self, work: _Work, stack: Stack) -> Outcome:
-        return GiveUp(reason=f"stack {work.name} is still {stack.status} after its time limit")
+    def _overdue(self, context: JobContext, work: _Work, stack: Stack) -> Outcome:
+        reason = f"stack {work.name} is still {stack.status} after its time limit"
+        return GiveUp(reason=reason, stack=_record(context, work, stack))
 
     def _failure(self, context: JobContext, work: _Work, stack: Stack) -> Outcome:
         diagnosis = self._orchestrator.diagnose(stack)
         details = "; ".join((*diagnosis.resources, *diagnosis.events))
         reason = stack.status_reason or str(stack.status)
-        record = HeatStack(
-            id=str(context.job.resource),
-            stack_id=work.name,
-            tenant_id=work.tenant,
-            stack_status=stack.status,
-            status_reason=stack.status_reason,
-            output=(),
-        )
+        record = _record(context, work, stack)
         return GiveUp(reason=f"{reason}; {details}" if details else reason, stack=record)
 
     def _announce(self, context: JobContext, work: _Work, operation: str) -> None:
@@ -314,6 +307,20 @@ def _other_tenant(context: JobContext, tenant: str) -> str:
     if own is None or not own.stack_id or own.tenant_id == tenant:
         return ""
     return f"tenant_id is {tenant}, the stack lives in {own.tenant_id}"
+
+
+def _record(
+    context: JobContext, work: _Work, stack: Stack, outputs: tuple[StackOutput, ...] = ()
+) -> HeatStack:
+    """The stack's record, so that it is never forgotten that there is a stack."""
+    return HeatStack(
+        id=str(context.job.resource),
+        stack_id=work.name,
+        tenant_id=work.tenant,
+        stack_status=stack.status,
+        status_reason=stack.status_reason,
+        output=outputs,
+    )
 
 
 def _deleted(context: JobContext, work: _Work) -> Done:

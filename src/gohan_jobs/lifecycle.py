@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import random
 import string
+import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeAlias
-
-import attrs
+from typing import Self
 
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec, Spelling
-from gohan_jobs.events import Events, Hook, log_event
-from gohan_jobs.exceptions import GohanJobsError, InvalidKey, WaitTimeout
+from gohan_jobs.events import Events, Hook, StoreTroubled, log_event
+from gohan_jobs.exceptions import GohanJobsError, StoreError, WaitTimeout
 from gohan_jobs.handlers import AnyHandler, Handlers
 from gohan_jobs.heat_handler import HeatHandler
 from gohan_jobs.inspection import Explanation, Inspector
 from gohan_jobs.keys import Keys, ResourcePath
 from gohan_jobs.manager import Manager, ManagerOptions
+from gohan_jobs.monitoring import Reporting, Status
 from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.planning import HEAT_HANDLER, Plan
 from gohan_jobs.queue import Queue
-from gohan_jobs.records import (
-    ConfigRecord,
-    MonitoringRecord,
-    MonitoringStatus,
-    ResourceRef,
-    StateRecord,
-)
+from gohan_jobs.records import ConfigRecord, ResourceRef
 from gohan_jobs.redaction import Redactor
+from gohan_jobs.results import Completed, Failed, Result, Results, Superseded
 from gohan_jobs.runtime import SwitchingExecutor, Threads
-from gohan_jobs.schemas import Schema, Schemas
-from gohan_jobs.stores.base import Compare, Delete, Entry, Put, Store, Transaction
+from gohan_jobs.schemas import Schemas
+from gohan_jobs.stores.base import Store
+from gohan_jobs.submission import Submission
 from gohan_jobs.templates import Renderer
 from gohan_jobs.worker import Worker, WorkerOptions
 
@@ -42,6 +38,7 @@ __all__ = ["Completed", "Failed", "Lifecycle", "Result", "Role", "Superseded"]
 
 _SUFFIX = string.ascii_lowercase + string.digits
 _LEASE_SHARE = 3.0
+_RENEWAL_RETRY = 1.0
 
 
 class Role:
@@ -49,48 +46,6 @@ class Role:
 
     MANAGER = "manager"
     WORKER = "worker"
-
-
-@attrs.frozen
-class Completed:
-    """The version's result is there, without an error.
-
-    Attributes:
-        state: the result.
-    """
-
-    state: StateRecord
-
-
-@attrs.frozen
-class Failed:
-    """The version's result is there, and it is an error.
-
-    Attributes:
-        state: the result; its ``error`` says why.
-    """
-
-    state: StateRecord
-
-    @property
-    def error(self) -> str:
-        """Why."""
-        return self.state.error
-
-
-@attrs.frozen
-class Superseded:
-    """There will be no result of this version: a later one took its place.
-
-    Attributes:
-        by: the later version; None if the config is gone.
-    """
-
-    by: int | None
-
-
-Result: TypeAlias = Completed | Failed | Superseded
-"""How a config version ended."""
 
 
 class Lifecycle:
@@ -117,6 +72,9 @@ class Lifecycle:
         worker: how the worker behaves.
         seed: makes suffixes, uuids and choices repeatable, for tests.
         suffix: gives suffixes of job ids, instead of random ones.
+
+    Raises:
+        ValueError: an unknown role, or a lease that no request to the orchestrator fits in.
     """
 
     def __init__(
@@ -160,12 +118,21 @@ class Lifecycle:
             raise ValueError(f"no such role: {', '.join(sorted(unknown))}")
         self._manager_options = manager or ManagerOptions(claim_pause=orchestrator.request_timeout)
         self._worker_options = worker or WorkerOptions()
+        if self._worker_options.lease_ttl <= orchestrator.request_timeout:
+            raise ValueError(
+                f"a lease of {self._worker_options.lease_ttl:g} s never outlasts a request of "
+                f"{orchestrator.request_timeout:g} s: no call would ever be sent"
+            )
         self._threads: Threads | None = None
         self._switch = SwitchingExecutor()
         self._manager = self._make_manager()
         self._worker = self._make_worker()
         self._next_renewal = float("-inf")
         self._inspector = Inspector(store, self.codec, self.queue, schemas)
+        self._submission = Submission(store, self.codec, schemas)
+        self._results = Results(store, self.codec, self.queue, self._inspector)
+        self._reporting = Reporting(store, self.codec, self.queue)
+        self._starting = threading.RLock()
         self._closed = False
 
     # Configs.
@@ -186,11 +153,8 @@ class Lifecycle:
         Raises:
             InvalidKey: no schema has that type.
         """
-        path = self.path_of(ref)
-        key = self.keys.config_of(path)
-        text = self.codec.dumps(config, spelling).encode()
-        self.store.transact(Transaction((), (Put(key, text),)))
-        return path
+        self._submission.submit(config, ref, spelling)
+        return self.path_of(ref)
 
     def delete(self, ref: ResourceRef) -> None:
         """Ask for a resource to be removed, as Gohan would.
@@ -203,24 +167,7 @@ class Lifecycle:
             InvalidKey: no schema has that type.
             GohanJobsError: there is no such config.
         """
-        path = self.path_of(ref)
-        key = self.keys.config_of(path)
-        entry = self.store.get(key)
-        if entry is None:
-            raise GohanJobsError(f"{ref}: there is no config at {key}")
-        config = self.codec.config(key, entry.value)
-        schema = self._schema(ref)
-        if schema is not None and schema.two_step_deletion and not config.deleting:
-            marked = attrs.evolve(config, version=config.version + 1, marked_for_deletion=True)
-            text = self.codec.dumps(marked).encode()
-            change = Transaction((Compare.unchanged(key, entry.mod_revision),), (Put(key, text),))
-        else:
-            state = self.keys.state_of(path)
-            change = Transaction(
-                (Compare.unchanged(key, entry.mod_revision),), (Delete(key), Delete(state))
-            )
-        if not self.store.transact(change).succeeded:
-            raise GohanJobsError(f"{ref}: its config was changed meanwhile")
+        self._submission.delete(ref)
 
     def path_of(self, ref: ResourceRef) -> ResourcePath:
         """Where a resource's records are.
@@ -228,17 +175,7 @@ class Lifecycle:
         Raises:
             InvalidKey: no schema has that type, or the id can't stand in a key.
         """
-        if "/" in ref.resource_id or not ref.resource_id:
-            raise InvalidKey(ref.resource_id, "can't be a resource's id")
-        schema = self._schema(ref)
-        if schema is not None:
-            return schema.path_of(ref.resource_id)
-        if ref.resource_type == "heat_template":
-            return self.keys.template_path(ref.resource_id)
-        raise InvalidKey(str(ref), "no schema has this type")
-
-    def _schema(self, ref: ResourceRef) -> Schema | None:
-        return self.schemas.by_type(ref.resource_type)
+        return self._submission.path_of(ref)
 
     # Working.
 
@@ -247,8 +184,11 @@ class Lifecycle:
 
         Raises:
             RuntimeError: threads are running.
+            GohanJobsError: it is closed.
             Degraded: the job manager has stopped until an operator has looked.
         """
+        if self._closed:
+            raise GohanJobsError("step() after close()")
         if self._threads is not None:
             raise RuntimeError("step() while threads are running")
         self._renew_if_due()
@@ -278,40 +218,63 @@ class Lifecycle:
         Raises:
             GohanJobsError: it is closed.
         """
-        if self._closed:
-            raise GohanJobsError("run() after close()")
-        if self._threads is None:
-            self._threads = Threads(
-                manager=self._manager,
-                worker=self._worker,
-                executor=self._switch,
-                handler_threads=self._worker_options.slots,
-                renewal_interval=self._renewal_interval,
-                clock=self.clock,
-                events=self._events,
-            )
-            self._threads.start()
+        with self._starting:
+            if self._closed:
+                raise GohanJobsError("run() after close()")
+            if self._threads is None:
+                self._threads = self._make_threads()
+                self._threads.start()
 
     def stop(self, timeout: float = 30.0) -> None:
         """Claim nothing more, let jobs finish for ``timeout`` seconds, hand the others back.
 
         Returns only when every thread has ended; no error if none runs.
+
+        Args:
+            timeout: seconds of real time.
+
+        Raises:
+            RuntimeError: a handler or hook calls it on one of the threads that it would wait for.
         """
-        threads, self._threads = self._threads, None
-        if threads is not None:
-            threads.stop(timeout)
+        threads = self._threads
+        if threads is not None and threads.are_current():
+            raise RuntimeError("stop() on a thread that it would wait for")
+        with self._starting:
+            if self._threads is not None:
+                self._threads.stop(timeout)
+                self._threads = None
 
     def close(self, timeout: float = 30.0) -> None:
-        """Stop, and give leases back; idempotent. Store and orchestrator stay open."""
+        """Stop, and give leases back; idempotent. Store and orchestrator stay open.
+
+        A store that does not answer is no error: leases end by themselves.
+        """
         self.stop(timeout)
-        if self._closed:
-            return
-        self._closed = True
+        with self._starting:
+            if self._closed:
+                return
+            self._closed = True
+            for name, end in self._endings():
+                try:
+                    end()
+                except StoreError as error:
+                    self._events.emit(StoreTroubled(role=name, reason=str(error)))
+
+    def _endings(self) -> Iterator[tuple[str, Callable[[], None]]]:
         if self._worker is not None:
-            self._worker.hand_back_all()
-            self._worker.close()
+            yield Role.WORKER, self._worker.hand_back_all
+            yield Role.WORKER, self._worker.close
         if self._manager is not None:
-            self._manager.close()
+            yield Role.MANAGER, self._manager.close
+
+    def resume(self, *, accept: bool = False) -> None:
+        """Let a job manager go on that has stopped on purpose (``rules`` 16).
+
+        Args:
+            accept: carry out what it stopped for, once; else it looks again.
+        """
+        if self._manager is not None:
+            self._manager.resume(accept=accept)
 
     def __enter__(self) -> Self:
         return self
@@ -356,7 +319,7 @@ class Lifecycle:
         path = self.path_of(ref)
         deadline = self.clock.now() + timeout
         while True:
-            result = self._result(path, ref, version)
+            result = self._results.of(ref, path, version)
             if result is not None:
                 return result
             if self._threads is None and self.step():
@@ -365,28 +328,12 @@ class Lifecycle:
                 raise WaitTimeout(str(ref), version, timeout)
             self._pass_time(deadline)
 
-    def _result(self, path: ResourcePath, ref: ResourceRef, version: int) -> Result | None:
-        entry = self.store.get(self.keys.state_of(path))
-        if entry is not None:
-            state = self.codec.state(entry.key, entry.value)
-            if state.version == version:
-                return Failed(state) if state.error else Completed(state)
-            if state.version > version:
-                return Superseded(state.version)
-        processed = self.store.get(self.keys.processed_of(path))
-        later = None
-        if processed is not None:
-            later = self.codec.processed(processed.key, processed.value).version
-        if later is not None and later > version and not self._inspector.has_job(ref, version):
-            return Superseded(later)
-        if processed is None and self.store.get(self.keys.config_of(path)) is None:
-            return Superseded(None)
-        return None
-
     def _pass_time(self, deadline: float) -> None:
         now = self.clock.now()
         due = self.due if self._threads is None else now + 0.02
         until = deadline if due is None else min(max(due, now), deadline)
+        if self._threads is None:
+            until = min(until, max(self._next_renewal, now))
         advance = getattr(self.clock, "advance", None)
         if advance is not None:
             advance(max(until - now, 0.001))
@@ -421,7 +368,7 @@ class Lifecycle:
         ref: ResourceRef,
         version: int,
         field: str,
-        status: MonitoringStatus | str | dict[str, Any],
+        status: Status,
     ) -> bool:
         """Publish a monitoring status (``seed 1``, point 6), as an agent does.
 
@@ -441,51 +388,7 @@ class Lifecycle:
             InvalidKey: no schema has that type.
             ValueError: ``field`` is ``version``, or empty.
         """
-        if field in {"", "version"}:
-            raise ValueError(f"{field!r} can't be a status field's name")
-        path = self.path_of(ref)
-        while True:
-            outcome = self._try_report(path, version, field, status)
-            if outcome is not None:
-                return outcome
-
-    def _try_report(
-        self,
-        path: ResourcePath,
-        version: int,
-        field: str,
-        status: MonitoringStatus | str | dict[str, Any],
-    ) -> bool | None:
-        config = self.store.get(self.keys.config_of(path))
-        if config is None or self.codec.config(config.key, config.value).version != version:
-            return False
-        state = self.store.get(self.keys.state_of(path))
-        ready = state is not None and self.codec.state(state.key, state.value).version == version
-        target = self.keys.monitoring_of(path)
-        key = target if ready else self.queue.own.report(path)
-        current = self.store.get(key)
-        record = self._merged(target, current, version, field, status)
-        compares = (
-            Compare.unchanged(config.key, config.mod_revision),
-            Compare.unchanged(self.keys.state_of(path), state.mod_revision if state else 0),
-            Compare.unchanged(key, current.mod_revision if current else 0),
-        )
-        put = Put(key, self.queue.text(record))
-        return True if self.store.transact(Transaction(compares, (put,))).succeeded else None
-
-    def _merged(
-        self,
-        key: str,
-        current: Entry | None,
-        version: int,
-        field: str,
-        status: MonitoringStatus | str | dict[str, Any],
-    ) -> MonitoringRecord:
-        if current is not None:
-            record = self.codec.monitoring(key, current.value)
-            if record.version == version:
-                return attrs.evolve(record, statuses={**record.statuses, field: status})
-        return MonitoringRecord(version=version, statuses={field: status})
+        return self._reporting.report(self.path_of(ref), version, field, status)
 
     def withdraw(self, ref: ResourceRef, version: int) -> bool:
         """Remove a monitoring status, only if it is of that version; whether it was.
@@ -496,18 +399,7 @@ class Lifecycle:
         Raises:
             InvalidKey: no schema has that type.
         """
-        path = self.path_of(ref)
-        removed = False
-        for key in (self.queue.own.report(path), self.keys.monitoring_of(path)):
-            entry = self.store.get(key)
-            if entry is None:
-                continue
-            record = self.codec.monitoring(self.keys.monitoring_of(path), entry.value)
-            if record.version == version:
-                compare = Compare.unchanged(key, entry.mod_revision)
-                result = self.store.transact(Transaction((compare,), (Delete(key),)))
-                removed = removed or result.succeeded
-        return removed
+        return self._reporting.withdraw(self.path_of(ref), version)
 
     # Parts.
 
@@ -549,6 +441,17 @@ class Lifecycle:
             wake=lambda: self._wake(Role.WORKER),
         )
 
+    def _make_threads(self) -> Threads:
+        return Threads(
+            manager=self._manager,
+            worker=self._worker,
+            executor=self._switch,
+            handler_threads=self._worker_options.slots,
+            renewal_interval=self._renewal_interval,
+            clock=self.clock,
+            events=self._events,
+        )
+
     def _wake(self, role: str) -> None:
         threads = self._threads
         if threads is not None:
@@ -556,14 +459,14 @@ class Lifecycle:
 
     def _renew_if_due(self) -> None:
         """Keep the leases alive while nothing but steps does it."""
-        now = self.clock.now()
-        if now < self._next_renewal:
+        if self.clock.now() < self._next_renewal:
             return
-        self._next_renewal = now + self._renewal_interval
-        if self._manager is not None:
-            self._manager.leadership.keep_alive()
+        self._next_renewal = self.clock.now() + _RENEWAL_RETRY
         if self._worker is not None:
             self._worker.keep_alive()
+        if self._manager is not None:
+            self._manager.leadership.keep_alive()
+        self._next_renewal = self.clock.now() + self._renewal_interval
 
     @property
     def _renewal_interval(self) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -19,10 +20,22 @@ from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.manager import Manager
 from gohan_jobs.worker import Worker
 
-__all__ = ["Keeper", "Loop", "PoolExecutor", "Stepped", "SwitchingExecutor", "Threads"]
+__all__ = [
+    "THREAD_NAME",
+    "Keeper",
+    "Loop",
+    "PoolExecutor",
+    "Stepped",
+    "SwitchingExecutor",
+    "Threads",
+]
 
 _log = logging.getLogger("gohan_jobs")
 
+THREAD_NAME = "gohan-jobs-"
+"""Begins the names of all threads."""
+
+_STOP_POLL = 0.02
 _LONGEST_SLEEP = 1.0
 _FIRST_BACKOFF = 0.05
 _LONGEST_BACKOFF = 5.0
@@ -49,7 +62,16 @@ class PoolExecutor:
     """
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="gohan-jobs-handler")
+        self._idents: set[int] = set()
+        self._pool = ThreadPoolExecutor(
+            threads,
+            thread_name_prefix=f"{THREAD_NAME}handler",
+            initializer=lambda: self._idents.add(threading.get_ident()),
+        )
+
+    def is_current(self) -> bool:
+        """Whether the calling thread is one of these."""
+        return threading.get_ident() in self._idents
 
     def submit(self, work: Callable[[], None]) -> None:
         """Run ``work`` on one of the threads."""
@@ -77,7 +99,7 @@ class Loop:
         self._events = events
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"gohan-jobs-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{THREAD_NAME}{name}", daemon=True)
         self.healthy = True
         self.trouble = ""
 
@@ -95,6 +117,10 @@ class Loop:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def is_current(self) -> bool:
+        """Whether the calling thread is this one."""
+        return threading.current_thread() is self._thread
 
     def _run(self) -> None:
         backoff = _FIRST_BACKOFF
@@ -144,7 +170,7 @@ class Keeper:
         self._interval = interval
         self._events = events
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gohan-jobs-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{THREAD_NAME}keeper", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
@@ -155,6 +181,10 @@ class Keeper:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def is_current(self) -> bool:
+        """Whether the calling thread is this one."""
+        return threading.current_thread() is self._thread
 
     def _run(self) -> None:
         pause = self._interval
@@ -210,7 +240,6 @@ class Threads:
         self._worker = worker
         self._executor = executor
         self._handler_threads = handler_threads
-        self._clock = clock
         self._loops: dict[str, Loop] = {}
         renew: list[Callable[[], None]] = []
         if manager is not None:
@@ -240,20 +269,36 @@ class Threads:
             loop.start()
 
     def stop(self, timeout: float) -> None:
-        """Claim nothing more, let jobs finish for a while, hand back the rest, end all threads."""
-        worker = self._worker
-        if worker is not None:
-            worker.stop_accepting()
-            deadline = self._clock.now() + timeout
-            while worker.claims and self._clock.now() < deadline:
-                threading.Event().wait(0.02)
+        """Claim nothing more, let jobs finish for a while, hand back the rest, end all threads.
+
+        Leases are kept alive until the last handler has ended, so that nobody else begins a job
+        that is still being worked on here.
+
+        Args:
+            timeout: seconds of real time that jobs have to finish.
+        """
+        if self._worker is not None:
+            self._worker.stop_accepting()
+            self._let_finish(self._worker, timeout)
+            self._worker.cancel_all()
         for loop in self._loops.values():
             loop.stop()
         pool, self._executor.pool = self._executor.pool, None
-        if worker is not None:
-            worker.hand_back_all()
         if pool is not None:
             pool.close()
+        if self._worker is not None:
+            self._worker.hand_back_all()
+            self._worker.accept()
         self._keeper.stop()
-        if worker is not None:
-            worker.accept()
+
+    def _let_finish(self, worker: Worker, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        pause = threading.Event()
+        while worker.claims and time.monotonic() < deadline:
+            pause.wait(_STOP_POLL)
+
+    def are_current(self) -> bool:
+        """Whether the calling thread is one of these, which can't wait for itself to end."""
+        pool = self._executor.pool
+        parts = [self._keeper, *self._loops.values(), *([] if pool is None else [pool])]
+        return any(part.is_current() for part in parts)
