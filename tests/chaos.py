@@ -15,7 +15,7 @@ from pathlib import Path
 
 import attrs
 
-from chaos_estate import Gohan
+from chaos_estate import HEAT_TENANTS, Gohan
 from chaos_faults import Faults
 from chaos_processes import HeatProcess, MemberOptions, Members
 from chaos_record import Heard, Recorder
@@ -95,7 +95,7 @@ class _Run:
         self.store = stack.enter_context(EtcdStore(endpoints, timeout=2.0))
         self.recorder = Recorder(self.store)
         stack.callback(self.recorder.stop)
-        self.heat = stack.enter_context(HeatProcess())
+        self.heat = stack.enter_context(HeatProcess(operation_seconds=1.5))
         self.members = stack.enter_context(
             Members(
                 MemberOptions(
@@ -117,6 +117,8 @@ class _Run:
             self.cluster,
             self.proxies,
             self.members,
+            self.heat,
+            self.gohan,
             self.recorder,
             self.store,
             random.Random(rng.random()),
@@ -207,7 +209,16 @@ class _Run:
     # Telling.
 
     def _evidence(self) -> Evidence:
-        return Evidence.of(self.recorder.heard, self.heat, dict(self.gohan.rows), self.members.all)
+        heat = self.heat
+        return Evidence(
+            heard=self.recorder.heard,
+            calls=heat.calls(),
+            stacks=[(tenant, stack) for tenant in HEAT_TENANTS for stack in heat.stacks(tenant)],
+            rows=dict(self.gohan.rows),
+            members=self.members.all,
+            failing=self.faults.failing,
+            references=self.gohan.references,
+        )
 
     def _report(self, evidence: Evidence) -> Report:
         names = dict.fromkeys(name for text in self.problems for name in _NAME.findall(text))

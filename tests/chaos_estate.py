@@ -115,6 +115,7 @@ class Gohan:
 
     Attributes:
         rows: what there is, by path; complete once :meth:`stop` has returned.
+        references: what each resource has ever referred to.
     """
 
     def __init__(
@@ -125,9 +126,10 @@ class Gohan:
         *,
         count: int,
         begun_within: float,
-        pause: float = 0.2,
+        pause: float = 0.1,
     ) -> None:
         self.rows: dict[ResourcePath, Row] = {}
+        self.references: dict[ResourceRef, set[ResourceRef]] = {}
         self._store = store
         self._recorder = recorder
         self._rng = rng
@@ -310,6 +312,7 @@ class Gohan:
             "name": f"{row.ref.resource_id} v{row.version}",
         }
         if row.parent is not None:
+            self.references.setdefault(row.ref, set()).add(row.parent)
             body[f"{row.parent.resource_type}_id"] = row.parent.resource_id
         record = ConfigRecord(body=body, version=row.version, marked_for_deletion=row.marked)
         self._write(Put(self._keys.config_of(path), self._codec.dumps(record).encode()))

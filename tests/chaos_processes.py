@@ -49,31 +49,40 @@ class HeatProcess:
         self.endpoint = self._process.stdout.readline().strip()
         self._root = self.endpoint.partition("/v1/")[0]
 
-    def get(self, path: str) -> Any:
-        """Ask it something."""
+    def ask(self, path: str, document: object = None, method: str = "POST") -> Any:
+        """Ask it for something, or tell it something."""
+        body = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(  # noqa: S310 - ours
-            f"{self._root}{path}", headers={"X-Auth-Token": "t0ken"}
+            f"{self._root}{path}",
+            body,
+            {"X-Auth-Token": "t0ken"},
+            method="GET" if body is None else method,
         )
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - ours
             return json.load(answer)
 
     def finish(self, tenant: str, stack: str) -> None:
         """End what a stack is doing."""
-        body = json.dumps({"stack": stack, "tenant": tenant}).encode()
-        request = urllib.request.Request(  # noqa: S310 - ours
-            f"{self._root}/simulator/finish", body, {"X-Auth-Token": "t0ken"}, method="POST"
-        )
-        with urllib.request.urlopen(request, timeout=30):  # noqa: S310 - ours
-            pass
+        self.ask("/simulator/finish", {"stack": stack, "tenant": tenant})
+
+    def fail_next(self, tenant: str, stack: str) -> None:
+        """Let the next thing that a stack is to do fail, but for its deletion."""
+        for operation in ("create", "update"):
+            script = {"stack": stack, "tenant": tenant, "op": operation}
+            self.ask("/simulator/scripts", {**script, "outcomes": [{"fails": True}]})
+
+    def disturb(self, **fault: float | bool) -> None:
+        """Spoil coming requests."""
+        self.ask("/simulator/fault", fault, "PUT")
 
     def calls(self) -> list[dict[str, Any]]:
         """The calls so far that would change a stack, oldest first."""
-        found: list[dict[str, Any]] = self.get("/simulator/calls?parameters=true")["calls"]
+        found: list[dict[str, Any]] = self.ask("/simulator/calls?parameters=true")["calls"]
         return [call for call in found if call["op"] in {"create", "update", "delete"}]
 
     def stacks(self, tenant: str) -> list[dict[str, Any]]:
         """The stacks of a project."""
-        found: list[dict[str, Any]] = self.get(f"/v1/{tenant}/stacks")["stacks"]
+        found: list[dict[str, Any]] = self.ask(f"/v1/{tenant}/stacks")["stacks"]
         return found
 
     def __enter__(self) -> Self:

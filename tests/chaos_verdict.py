@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from chaos_estate import HEAT_TENANTS, SCHEMAS, Row
-from chaos_processes import HeatProcess, Member
+from chaos_estate import SCHEMAS, Row
+from chaos_processes import Member
 from chaos_record import Heard
 from gohan_jobs.codec import Codec
 from gohan_jobs.keys import JobId, Place, ResourcePath
@@ -69,6 +69,8 @@ class Evidence:
         stacks: the stacks there are, with their projects.
         rows: the resources there are, by path.
         members: the processes.
+        failing: what Heat was told to fail.
+        references: what each resource has ever referred to.
     """
 
     heard: Sequence[Heard]
@@ -76,18 +78,8 @@ class Evidence:
     stacks: Sequence[tuple[str, dict[str, Any]]]
     rows: dict[ResourcePath, Row]
     members: Sequence[Member]
-
-    @classmethod
-    def of(
-        cls,
-        heard: Sequence[Heard],
-        heat: HeatProcess,
-        rows: dict[ResourcePath, Row],
-        members: Sequence[Member],
-    ) -> Evidence:
-        """Collect it."""
-        stacks = [(tenant, stack) for tenant in HEAT_TENANTS for stack in heat.stacks(tenant)]
-        return cls(heard=heard, calls=heat.calls(), stacks=stacks, rows=rows, members=members)
+    failing: Collection[ResourceRef] = ()
+    references: Mapping[ResourceRef, set[ResourceRef]] = attrs.field(factory=dict)
 
 
 def problems_in(evidence: Evidence) -> list[str]:
@@ -99,6 +91,7 @@ def problems_in(evidence: Evidence) -> list[str]:
         *_stacks(evidence, claims),
         *_creations(evidence.calls),
         *_lateness(evidence, claims),
+        *_mishaps(evidence.members),
     ]
 
 
@@ -154,6 +147,16 @@ def holders_in(members: Iterable[Member]) -> dict[str, Member]:
     return found
 
 
+def _mishaps(members: Iterable[Member]) -> Iterable[str]:
+    """What no code expected."""
+    for member in members:
+        text = member.log.read_text(errors="replace")
+        for found in re.finditer(r"^.*\n(?=Traceback)", text, re.MULTILINE):
+            yield f"{member.name}: {text[found.start() : found.start() + 3000]}"
+        for found in re.finditer(r"^.*(?:unexpected|handler raised).*$", text, re.MULTILINE):
+            yield f"{member.name}: {found[0]}"
+
+
 # Results.
 
 
@@ -172,8 +175,21 @@ def _results(evidence: Evidence) -> Iterable[str]:
         state = codec.state(entry.key, entry.value)
         if state.version != row.version:
             yield f"{row.ref} is at version {row.version}, its result of {state.version}"
-        if state.error and _POISON not in state.error:
+        if state.error and _POISON not in state.error and not _excused(row, evidence):
             yield f"{row.ref} failed: {state.error}"
+
+
+def _excused(row: Row, evidence: Evidence) -> bool:
+    """Whether Heat was told to fail it, or anything it ever referred to."""
+    pending, seen = [row.ref], {row.ref}
+    while pending:
+        ref = pending.pop()
+        if ref in evidence.failing:
+            return True
+        more = evidence.references.get(ref, set()) - seen
+        pending += more
+        seen |= more
+    return False
 
 
 # Stacks.

@@ -66,7 +66,12 @@ class Fleet:
         member = Member(name, roles, self._options)
         self._members.append(member)
         member.start()
-        wait_for(lambda: member.has_said(" on 127.0.0.1:"), name)
+
+        def works() -> bool:
+            member.check()
+            return member.has_said(" on 127.0.0.1:")
+
+        wait_for(works, name)
         return member
 
     def lead(self, name: str) -> tuple[Member, bytes]:
