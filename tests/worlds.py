@@ -212,7 +212,8 @@ class World:
         for _ in range(10_000):
             if reached():
                 return
-            if not any([lifecycle.step() for lifecycle in (self.lifecycle, *others)]):
+            worked = [lifecycle.step() for lifecycle in (self.lifecycle, *others)]
+            if not any(worked):
                 break
         assert reached(), "idle, and it is not so"
 
