@@ -18,7 +18,7 @@ from gohan_jobs.codec import Codec
 from gohan_jobs.codec.strict_json import loads_json
 from gohan_jobs.events import Event as LifecycleEvent
 from gohan_jobs.events import StackRequested
-from gohan_jobs.exceptions import GohanJobsError, InvalidRecord, Problem, StackNotFound
+from gohan_jobs.exceptions import GohanJobsError, InvalidKey, InvalidRecord, Problem, StackNotFound
 from gohan_jobs.keys import Keys, RecordKind, ResourcePath
 from gohan_jobs.lifecycle import Lifecycle
 from gohan_jobs.manager import ManagerOptions
@@ -115,7 +115,10 @@ class ScriptedHeat:
 
     def outputs(self, stack: Stack) -> tuple[StackOutput, ...]:
         """The outputs it was ended with."""
-        return self._stacks[stack.tenant, stack.name].outputs
+        found = self._stacks.get((stack.tenant, stack.name))
+        if found is None:
+            raise StackNotFound(f"The Stack ({stack.name}) could not be found.")
+        return found.outputs
 
     def diagnose(self, stack: Stack) -> Diagnosis:
         """Nothing beyond the status reason is recorded."""
@@ -132,16 +135,22 @@ class ScriptedHeat:
 def replay_lines(lines: Iterable[str], schemas: Schemas, *, source: str = "trace") -> Iterator[str]:
     """As :func:`replay`, from and to lines of JSON.
 
+    Args:
+        lines: one object each; empty ones are passed over.
+        schemas: the types.
+        source: where they come from, for errors.
+
+    Yields:
+        A line, without its end, for each row.
+
     Raises:
-        InvalidRecord: a line is no JSON object, or lacks what its event needs.
+        InvalidRecord: naming the line that is no event, or does not fit.
     """
-    rows = (
-        _object(f"{source} line {number}", line)
-        for number, line in enumerate(lines, 1)
-        if line.strip()
-    )
-    for row in replay(rows, schemas):
-        yield json.dumps(row)
+    run = _Replay(schemas)
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            where = f"{source} line {number}"
+            yield from map(json.dumps, run.feed(where, loads_json(where, line)))
 
 
 def replay(rows: Iterable[Mapping[str, Any]], schemas: Schemas) -> Iterator[dict[str, Any]]:
@@ -156,12 +165,12 @@ def replay(rows: Iterable[Mapping[str, Any]], schemas: Schemas) -> Iterator[dict
         ``job``, ``heat``, ``heat_stack`` and ``state`` rows, in the order in which they happened.
 
     Raises:
-        GohanJobsError: an event does not fit what the library is doing.
+        InvalidRecord: naming the row, counted from 1, that is no event, or does not fit what the
+            library is doing.
     """
     run = _Replay(schemas)
-    for row in rows:
-        run.feed(row)
-        yield from run.taken()
+    for number, row in enumerate(rows, 1):
+        yield from run.feed(f"event {number}", row)
 
 
 class _Replay:
@@ -185,36 +194,41 @@ class _Replay:
         )
         self._settle()
 
-    def taken(self) -> list[dict[str, Any]]:
-        """What has happened since the last call."""
+    def feed(self, where: str, row: Any) -> list[dict[str, Any]]:
+        """One event, and everything that follows from it."""
+        problems = tuple(_problems(row))
+        if problems:
+            raise InvalidRecord(where, problems)
+        try:
+            apply = self._config if row["event"] == "config" else self._end
+            apply(row["key"], row["value"])
+        except GohanJobsError as error:
+            raise InvalidRecord(where, (Problem("$", str(error)),)) from error
+        self._settle()
         rows, self._rows = self._rows, []
         return rows
 
-    def feed(self, row: Mapping[str, Any]) -> None:
-        """One event, and everything that follows from it."""
-        if row["event"] == "config":
-            self._config(row["key"], row["value"])
-        elif row["event"] == "stack":
-            self._end(row["key"], row["value"])
-        else:
-            raise GohanJobsError(f"unknown event {row['event']!r} in the trace")
-        self._settle()
-
     def _config(self, key: str, value: Mapping[str, Any] | None) -> None:
+        parsed = self._parsed(key, RecordKind.CONFIG)
         if value is None:
-            path = self._keys.path_in(self._keys.config, key) or ResourcePath("")
-            change = Transaction((), (Delete(key), Delete(self._keys.state_of(path))))
+            change = Transaction((), (Delete(key), Delete(self._keys.state_of(parsed))))
         else:
             config = self._codec.config(key, json.dumps(value))
-            text = self._codec.dumps(config).encode()
-            change = Transaction((), (Put(key, text),))
+            change = Transaction((), (Put(key, self._codec.dumps(config).encode()),))
         self._store.transact(change)
 
     def _end(self, key: str, value: Mapping[str, Any]) -> None:
+        self._parsed(key, RecordKind.HEAT_STACK)
         record = self._codec.heat_stack(key, json.dumps(value))
         name = record.id.replace(":", "_", 1)
         if not self._heat.end(name, str(record.stack_status), record.status_reason, record.output):
-            raise GohanJobsError(f"{key}: no operation is under way on {name}")
+            raise GohanJobsError(f"no operation is under way on {name}")
+
+    def _parsed(self, key: str, kind: RecordKind) -> ResourcePath:
+        parsed = self._keys.parse(key)
+        if parsed.kind is not kind or parsed.path is None:
+            raise InvalidKey(key, f"expected a key of kind {kind.value}, found {parsed.kind.value}")
+        return parsed.path
 
     def _settle(self) -> None:
         while True:
@@ -269,20 +283,23 @@ def _heat_row(event: StackRequested) -> dict[str, Any]:
     return row
 
 
-def _object(where: str, line: str) -> dict[str, Any]:
-    value = loads_json(where, line)
-    problems = []
-    if not isinstance(value, dict):
-        problems.append(Problem("$", f"expected an object, found {type(value).__name__}"))
-    else:
-        problems += [
-            Problem(f"$.{name}", "required field missing")
-            for name in ("event", "key", "value")
-            if name not in value
-        ]
-    if problems:
-        raise InvalidRecord(where, tuple(problems))
-    return dict(value)
+def _problems(row: Any) -> Iterator[Problem]:
+    """Why a trace's row is no event."""
+    if not isinstance(row, Mapping):
+        yield Problem("$", f"expected an object, found {type(row).__name__}")
+        return
+    missing = [name for name in ("event", "key", "value") if name not in row]
+    for name in missing:
+        yield Problem(f"$.{name}", "required field missing")
+    if missing:
+        return
+    if row["event"] not in ("config", "stack"):  # of any kind, a list too
+        yield Problem("$.event", "expected config or stack")
+    if not isinstance(row["key"], str):
+        yield Problem("$.key", f"expected a text, found {type(row['key']).__name__}")
+    removed = row["event"] == "config" and row["value"] is None
+    if not removed and not isinstance(row["value"], Mapping):
+        yield Problem("$.value", f"expected an object, found {type(row['value']).__name__}")
 
 
 if TYPE_CHECKING:

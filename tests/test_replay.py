@@ -1,0 +1,200 @@
+"""Replays: the recorded runs come out equal; bad lines are named."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from gohan_jobs.exceptions import InvalidRecord, StackNotFound
+from gohan_jobs.orchestrators.base import Diagnosis, Stack, StackRequest
+from gohan_jobs.records import StackOutput
+from gohan_jobs.replay import ScriptedHeat, replay, replay_lines
+from planning_types import NETWORK, make_schemas, template
+from recorded_runs import RUNS, corpus_file, recorded_schemas, rows
+
+
+def checker() -> ModuleType:
+    """The recordings' own comparison."""
+    spec = importlib.util.spec_from_file_location("check_replay", corpus_file("check_replay.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    # It leaves its files to the collector, which warns.
+    vars(module)["open"] = lambda path: io.StringIO(Path(path).read_text(encoding="utf-8"))
+    return module
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_recorded_run_comes_out_equal(
+    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every job, call of Heat, stack and state as recorded, and nothing else."""
+    check = checker()
+    with corpus_file(f"{run}.trace.jsonl").open(encoding="utf-8") as trace:
+        lines = list(replay_lines(trace, recorded_schemas()))
+    out = tmp_path / "out.jsonl"
+    out.write_text("\n".join(lines), encoding="utf-8")
+    expected = corpus_file(f"{run}.expected.jsonl")
+    assert 0 == check.main(str(expected), str(out), verbose=True), capsys.readouterr().out
+    assert check.load(str(expected)) == check.load(str(out))
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_lines_and_rows_give_the_same(run: str) -> None:
+    """But for the random suffixes."""
+    trace, schemas = rows(f"{run}.trace.jsonl"), recorded_schemas()
+    lines = [json.loads(line) for line in replay_lines(map(json.dumps, trace), schemas)]
+    assert [row["kind"] for row in lines] == [row["kind"] for row in replay(trace, schemas)]
+
+
+def config(path: str, body: Any, version: int = 1) -> dict[str, Any]:
+    """A config's event."""
+    value = {"body": body, "version": version, "marked_for_deletion": False}
+    return {"event": "config", "key": f"/config/{path}", "value": value}
+
+
+def stack(status: str, **more: Any) -> dict[str, Any]:
+    """The end of the network's operation."""
+    value = {
+        "stack_id": "network_n1",
+        "tenant_id": "t",
+        "stack_status": status,
+        "output": [],
+        "status_reason": "because",
+        "id": "network:n1",
+        **more,
+    }
+    return {"event": "stack", "key": f"/esi-worker/heat_stacks/{NETWORK}", "value": value}
+
+
+TEMPLATE = config(
+    "v2.0/heat_templates/network",
+    template("network", {"name": "Pname"}) | {"template_file": "heat_template_version: 2013-05-23"},
+)
+CREATE = config(NETWORK, {"id": "n1", "name": "a", "tenant_id": "t"})
+REMOVED = {"event": "config", "key": f"/config/{NETWORK}", "value": None}
+
+
+def kinds(trace: Sequence[dict[str, Any]]) -> list[str]:
+    """What a trace gives, in brief."""
+    return [
+        row["kind"] + (f" {row['op']}" if row["kind"] == "heat" else "")
+        for row in replay(trace, make_schemas())
+    ]
+
+
+def test_a_life() -> None:
+    """Created, changed, and its key removed without a mark: an orphan, and no more calls."""
+    made = ["job", "heat create", "heat_stack", "state"]
+    assert made == kinds([TEMPLATE, CREATE, stack("CREATE_COMPLETE")])
+    changed = config(NETWORK, {"id": "n1", "name": "b", "tenant_id": "t"}, 2)
+    trace = [TEMPLATE, CREATE, stack("CREATE_COMPLETE"), changed, stack("UPDATE_COMPLETE")]
+    assert [*made, "job", "heat update", "heat_stack", "state"] == kinds(trace)
+    assert kinds(trace) == kinds([*trace, REMOVED])
+
+
+def test_a_deletion() -> None:
+    """Marked, and then gone."""
+    marked = config(NETWORK, CREATE["value"]["body"], 2)
+    marked["value"]["marked_for_deletion"] = True
+    trace = [TEMPLATE, CREATE, stack("CREATE_COMPLETE"), marked, stack("DELETE_COMPLETE"), REMOVED]
+    assert ["job", "heat delete", "heat_stack", "state"] == kinds(trace)[4:]
+
+
+def test_empty_lines_are_passed_over() -> None:
+    """At the end of a file, for instance."""
+    assert [] == list(replay_lines(["", "  \n"], make_schemas()))
+
+
+BAD_LINES = [
+    ("{", "JSON"),
+    ("[]", "expected an object, found list"),
+    ("{}", r"required field missing @ \$\.event"),
+    ('{"event": "config", "key": "/config/a/b"}', r"required field missing @ \$\.value"),
+    ('{"event": "moon", "key": "/config/a/b", "value": {}}', "expected config or stack"),
+    ('{"event": ["config"], "key": "/config/a/b", "value": {}}', "expected config or stack"),
+    ('{"event": "config", "key": 5, "value": null}', r"expected a text, found int @ \$\.key"),
+    ('{"event": "config", "key": "/config/a/b", "value": 5}', "expected an object, found int"),
+    ('{"event": "stack", "key": "/config/a/b", "value": null}', "found NoneType"),
+    ('{"event": "config", "key": "/state/a/b", "value": null}', "of kind config, found state"),
+    ('{"event": "stack", "key": "/state/a/b", "value": {}}', "of kind heat_stack, found state"),
+    ('{"event": "config", "key": "/moon", "value": null}', "not a record's key"),
+    ('{"event": "config", "key": "/config/a/b", "value": {"version": 1}}', "body"),
+    (json.dumps(stack("CREATE_COMPLETE")), "no operation is under way on network_n1"),
+    (json.dumps(stack("CREATE_COMPLETE", id=3)), "id"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), BAD_LINES)
+def test_a_bad_line_is_named(line: str, reason: str) -> None:
+    """With its number and what is wrong with it, in the order of the file."""
+    with pytest.raises(InvalidRecord, match=reason) as caught:
+        list(replay_lines(["", line], make_schemas(), source="x.jsonl"))
+    assert "x.jsonl line 2" == caught.value.key
+
+
+def test_a_bad_row_is_named() -> None:
+    """Counted from 1; what came before it has been given."""
+    given = replay([TEMPLATE, CREATE, {"event": "moon"}], make_schemas())
+    assert ["job", "heat"] == [next(given)["kind"], next(given)["kind"]]
+    with pytest.raises(InvalidRecord) as caught:
+        next(given)
+    assert "event 3" == caught.value.key
+
+
+def test_a_body_is_not_shown_in_an_error() -> None:
+    """It may hold passwords."""
+    bad = config(NETWORK, {"password": "hidden"})
+    bad["value"]["version"] = "hidden"
+    with pytest.raises(InvalidRecord) as caught:
+        list(replay([bad], make_schemas()))
+    assert "hidden" not in str(caught.value)
+
+
+REQUEST = StackRequest(tenant="t", name="s", template="", parameters={})
+
+
+def test_scripted_heat_does_nothing_by_itself() -> None:
+    """An operation lasts until it is ended, and is seen once."""
+    heat = ScriptedHeat()
+    made = heat.create(REQUEST)
+    assert ([made.id], True) == ([*heat.observe([made])], made.in_progress)
+    output = StackOutput(output_key="k", output_value=1, description="")
+    assert heat.end("s", "CREATE_COMPLETE", "why", (output,))
+    assert (1, (output,)) == (heat.unseen, heat.outputs(made))
+    found = heat.observe([made])[made.id]
+    assert found is not None
+    assert ("CREATE_COMPLETE", "why", 0) == (found.status, found.status_reason, heat.unseen)
+    assert not heat.end("s", "CREATE_COMPLETE", "", ())
+    assert not heat.end("other", "CREATE_COMPLETE", "", ())
+
+
+def test_scripted_heat_deletes() -> None:
+    """Once ended, the stack is gone: it can't be updated, and need not be deleted."""
+    heat = ScriptedHeat()
+    made = heat.create(REQUEST)
+    heat.delete(made)
+    assert heat.end("s", "DELETE_COMPLETE", "", ())
+    assert ({made.id: None}, None) == (heat.observe([made]), heat.find("t", "s"))
+    heat.delete(made)
+    for call in (lambda: heat.update(made, REQUEST), lambda: heat.outputs(made)):
+        with pytest.raises(StackNotFound):
+            call()
+
+
+def test_scripted_heat_accepts_everything() -> None:
+    """It checks nothing, knows no more than it was told, and holds nothing."""
+    heat = ScriptedHeat()
+    heat.validate(REQUEST)
+    made: Stack = heat.create(REQUEST)
+    heat.update(made, REQUEST)
+    assert Diagnosis() == heat.diagnose(made)
+    heat.close()
