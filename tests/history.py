@@ -265,9 +265,7 @@ class History:
 class _Step:
     """One revision's events, by what they mean for jobs."""
 
-    def __init__(
-        self, events: Sequence[Event], entries: Mapping[str, Entry], keys: Keys
-    ) -> None:
+    def __init__(self, events: Sequence[Event], entries: Mapping[str, Entry], keys: Keys) -> None:
         self._before = {event.key: entries.get(event.key) for event in events}
         self._events = {event.key: event for event in events}
         self._keys = keys

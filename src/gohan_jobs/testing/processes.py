@@ -25,7 +25,7 @@ from gohan_jobs.records import StackOutput
 from gohan_jobs.stores.base import Event, Store, Watch, WatchBatch
 from gohan_jobs.testing.faults import Crash, FaultyStore, StoreCall
 
-__all__ = ["Fault", "Injection", "Process", "World"]
+__all__ = ["Call", "Fault", "Injection", "Process", "World"]
 
 _Answer = TypeVar("_Answer")
 
@@ -50,6 +50,19 @@ class Fault(enum.Enum):
 
     COMPACT = "compact"
     """The store forgets its history before the call, and the process's watches end."""
+
+
+@attrs.frozen
+class Call:
+    """One call that a process has made.
+
+    Attributes:
+        name: of the method.
+        revision: the store's, when it was made.
+    """
+
+    name: str
+    revision: int
 
 
 @attrs.frozen
@@ -96,12 +109,13 @@ class Process:
 
     Attributes:
         lifecycle: the one now alive; None while the process is dead.
-        calls: the names of its calls so far, in order.
+        calls: its calls so far, in order.
         lives: how often it has been started.
         busy: whether a call of it is under way.
         wakes_at: clock time before which it does nothing.
         sleeps_until: clock time before which it has nothing to do, if nothing changes after ...
         slept_at: ... this revision.
+        vain: how often in a row it had nothing to do when something was due.
     """
 
     def __init__(
@@ -117,12 +131,13 @@ class Process:
         self.name = name
         self.roles = tuple(roles)
         self.lifecycle: Lifecycle | None = None
-        self.calls: list[str] = []
+        self.calls: list[Call] = []
         self.lives = 0
         self.busy = False
         self.wakes_at = 0.0
         self.slept_at = 0
         self.sleeps_until = 0.0
+        self.vain = 0
         self.lag = lag
         self._world = world
         self._shared_store = store
@@ -168,6 +183,8 @@ class Process:
             Crash: it died.
         """
         assert self.lifecycle is not None, f"{self.name} is dead"
+        assert self._store is not None
+        self._store.hold_nothing_back()
         return self.lifecycle.step()
 
     @property
@@ -199,7 +216,7 @@ class Process:
             Crash: the process has died.
         """
         self._check_alive()
-        self.calls.append(name)
+        self.calls.append(Call(name, self._shared_store.revision()))
         fault = self._injections.pop(len(self.calls), None)
         self._before(fault, unavailable)
         answer = action()
@@ -271,6 +288,11 @@ class _ProcessStore(FaultyStore):
         """Whether a watch holds something back."""
         return any(watch.withheld for watch in self._open)
 
+    def hold_nothing_back(self) -> None:
+        """What is not polled in this step is not late."""
+        for watch in self._open:
+            watch.withheld = False
+
     def forget(self, watch: _LateWatch) -> None:
         """A watch was closed."""
         if watch in self._open:
@@ -315,7 +337,14 @@ class _LateWatch:
         del timeout  # time stands still
         if not self.pending:
             return None
-        return self._process.call("poll", self._take, unavailable=_unavailable, lost=_unavailable)
+        before = tuple(self._late)
+
+        def lost() -> Exception:
+            # A poll that fails has not taken anything: that is the contract.
+            self._late = deque(before)
+            return _unavailable()
+
+        return self._process.call("poll", self._take, unavailable=_unavailable, lost=lost)
 
     def _take(self) -> WatchBatch | None:
         if self.broken is not None:

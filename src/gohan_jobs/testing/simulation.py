@@ -44,7 +44,7 @@ from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import Delete, Event, Store, Transaction, scan
 from gohan_jobs.stores.memory import MemoryStore
 from gohan_jobs.testing.faults import Crash
-from gohan_jobs.testing.processes import Fault, Injection, Process, World
+from gohan_jobs.testing.processes import Call, Fault, Injection, Process, World
 from gohan_jobs.worker import WorkerOptions
 
 __all__ = [
@@ -66,7 +66,10 @@ DEFAULT_PROCESSES: Mapping[str, tuple[str, ...]] = {
 """A job manager, a standby for it, and two workers."""
 
 _TICK = 10.0
-_MAX_STEPS = 200_000
+_BACKOFF = 0.05
+_MAX_STEPS = 50_000
+_PATIENCE = 20
+_LOOKS = frozenset({"get", "keep_alive"})
 
 
 class SimulationStuck(AssertionError):
@@ -81,8 +84,8 @@ class Outcome:
         states: for each resource's path, version of its ``/state`` and what it says: ``completed``,
             ``failed``, ``deleted`` or ``read``. (Whether a version was created or modified depends
             on which versions before it were superseded.)
-        stacks: for each live stack's name, its tenant, status, the version in its tag, and the
-            parameters it has.
+        stacks: for each live stack's name, its tenant, the end of its status (``COMPLETE``,
+            ``FAILED`` or ``PROGRESS``), the version in its tag, and the parameters it has.
         remains: keys that should be gone: jobs, job states, bookkeeping of jobs.
     """
 
@@ -108,8 +111,8 @@ class Simulation:
         meddling: probability that another process works while a call is under way.
         restart_after: seconds after which a process that died is started again.
         freeze_seconds: how long a frozen process stands still; longer than all leases.
-        rest_seconds: how long nothing may have happened before a run is over; longer than all
-            leases, holds and retries.
+        rest_seconds: how long nothing may have happened, faults included, before a run is over;
+            longer than a lease and a hold together.
 
     Attributes:
         clock: the time.
@@ -135,7 +138,7 @@ class Simulation:
         meddling: float = 0.0,
         restart_after: float = 2.0,
         freeze_seconds: float = 150.0,
-        rest_seconds: float = 100.0,
+        rest_seconds: float = 130.0,
     ) -> None:
         self.clock = VirtualClock()
         self.store = MemoryStore(clock=self.clock)
@@ -154,6 +157,7 @@ class Simulation:
         self._freeze_seconds = freeze_seconds
         self._rest_seconds = rest_seconds
         self._steps = 0
+        self._changed_at = 0.0
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._deleting: dict[ResourceRef, None] = {}
@@ -208,14 +212,14 @@ class Simulation:
             SimulationStuck: it does not come to rest, or a process works in circles.
         """
         deadline = self.clock.now() + limit
-        changed_at, revision = self.clock.now(), self.store.revision()
-        while self._agenda or self.clock.now() - changed_at < self._rest_seconds:
+        revision = 0
+        while self._agenda or self.clock.now() - self._changed_at < self._rest_seconds:
             if self.clock.now() > deadline:
                 raise SimulationStuck(f"no rest after {limit:g} s: {self.outcome().remains}")
+            if self.store.revision() != revision:
+                self._changed_at, revision = self.clock.now(), self.store.revision()
             if not self._work():
                 self._pass_time(deadline + _TICK)
-            if self.store.revision() != revision:
-                changed_at, revision = self.clock.now(), self.store.revision()
         self._collect()
 
     def restart(self) -> None:
@@ -254,6 +258,7 @@ class Simulation:
         while self.clock.now() < until:
             if not self._work():
                 self._pass_time(until)
+        self._changed_at = self.clock.now()
 
     def chance(self, probability: float) -> bool:
         """See :class:`~gohan_jobs.testing.processes.World`."""
@@ -270,10 +275,15 @@ class Simulation:
         for tenant in self._tenants:
             for name, status, tags, values in self.orchestrator.stacks(
                 tenant,
-                lambda s: (s.name, str(s.status), tuple(s.tags), dict(s.blueprint.parameters.given)),
+                lambda s: (
+                    s.name,
+                    str(s.status),
+                    tuple(s.tags),
+                    dict(s.blueprint.parameters.given),
+                ),
             ):
                 versions = ",".join(tag.split(":")[1] for tag in tags)
-                found[name] = (tenant, status, versions, values)
+                found[name] = (tenant, status.rpartition("_")[2], versions, values)
         return found
 
     def _start(self, process: Process) -> None:
@@ -306,6 +316,7 @@ class Simulation:
 
     def _died(self, process: Process) -> None:
         process.bury()
+        self._changed_at = self.clock.now()
         self.at(self.clock.now() + self._restart_after, lambda: self._start(process))
 
     def _work(self) -> bool:
@@ -343,7 +354,8 @@ class Simulation:
             return
         except GohanJobsError:
             # As the threads of a process do: it backs off, and goes on.
-            process.wakes_at = self.clock.now() + 0.05
+            process.wakes_at = self.clock.now() + _BACKOFF
+            self._changed_at = self.clock.now()
             worked = True
         finally:
             process.busy = False
@@ -353,7 +365,11 @@ class Simulation:
         # Nothing to do until something is due or changes; leases are renewed at every tick.
         due = process.lifecycle.due
         if due is not None and due <= self.clock.now():
-            raise SimulationStuck(f"{process.name} says it has work, and does none")
+            process.vain += 1
+            if process.vain > _PATIENCE:
+                raise SimulationStuck(f"{process.name} says it has work, and does none")
+            return
+        process.vain = 0
         process.slept_at = before
         process.sleeps_until = min(self.clock.now() + _TICK, math.inf if due is None else due)
 
@@ -402,10 +418,11 @@ class Simulation:
         return False
 
 
-def every_injection(
-    run: Simulation, faults: Iterable[Fault] = tuple(Fault)
-) -> Iterator[Injection]:
+def every_injection(run: Simulation, faults: Iterable[Fault] = tuple(Fault)) -> Iterator[Injection]:
     """Each fault at each call that a run without faults has made.
+
+    Left out is a call that only looks and repeats the last of its name, with nothing changed in the
+    store since: a standby that asks every second whether there is a leader, say.
 
     Args:
         run: the run without faults.
@@ -413,8 +430,16 @@ def every_injection(
     """
     for fault in faults:
         for process in run.processes.values():
-            for call in range(1, len(process.calls) + 1):
-                yield Injection(process.name, call, fault)
+            for number in _telling(process):
+                yield Injection(process.name, number, fault)
+
+
+def _telling(process: Process) -> Iterator[int]:
+    seen: set[Call] = set()
+    for number, call in enumerate(process.calls, 1):
+        if call.name not in _LOOKS or call not in seen:
+            yield number
+        seen.add(call)
 
 
 def _heat(clock: VirtualClock) -> SimulatedHeat:
