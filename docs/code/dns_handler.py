@@ -65,7 +65,7 @@ class DnsHandler:
         return Done(outputs=())
 
     def _store(self, context: JobContext) -> Outcome:
-        params = {param.param: param.value for param in context.job.params}
+        params = context.resolved_params()
         if not params["address"]:
             return GiveUp(reason="a name needs an address")
         name, wanted = context.job.resource_id, Name(params["address"], context.tag)
