@@ -179,8 +179,7 @@ class World:
             self.heat,
             self.schemas,
             clock=self.clock,
-            hooks=(self.events.append,),
-            **{**self._options, **options},
+            **{"hooks": (self.events.append,), **self._options, **options},
         )
 
     def restart(self, **options: Any) -> Lifecycle:

@@ -9,13 +9,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from gohan_jobs.instrumentation.background import BackgroundHook
-    from gohan_jobs.instrumentation.depths import Depth, QueueDepths
-    from gohan_jobs.instrumentation.orchestrator import ObservedOrchestrator
-    from gohan_jobs.instrumentation.prometheus import PrometheusHook
-    from gohan_jobs.instrumentation.tracing import TracingHook
-
 __all__ = [
     "BackgroundHook",
     "Depth",
@@ -34,8 +27,13 @@ _HOMES = {
     "TracingHook": "tracing",
 }
 
-
-if not TYPE_CHECKING:  # or any misspelt name would pass for one of these
+if TYPE_CHECKING:
+    from gohan_jobs.instrumentation.background import BackgroundHook
+    from gohan_jobs.instrumentation.depths import Depth, QueueDepths
+    from gohan_jobs.instrumentation.orchestrator import ObservedOrchestrator
+    from gohan_jobs.instrumentation.prometheus import PrometheusHook
+    from gohan_jobs.instrumentation.tracing import TracingHook
+else:  # or any misspelt name would pass for one of these
 
     def __getattr__(name: str) -> Any:
         """Load a name on its first use (PEP 562)."""
