@@ -74,12 +74,14 @@ class Estate:
     Args:
         codec: reads records.
         schemas: the types.
+        settled_in: revision at which this library first worked here.
     """
 
-    def __init__(self, codec: Codec, schemas: Schemas) -> None:
+    def __init__(self, codec: Codec, schemas: Schemas, settled_in: int = 0) -> None:
         self._codec = codec
         self._keys = codec.keys
         self._schemas = schemas
+        self.settled_in = settled_in
         self._configs: dict[ResourcePath, Entry] = {}
         self._processed: dict[ResourcePath, Entry] = {}
         self._states: dict[ResourcePath, StateFact] = {}
@@ -185,12 +187,16 @@ class Estate:
         return None if config is None else config.body
 
     def processed(self, path: ResourcePath) -> tuple[ProcessedConfig, int] | None:
-        """The processed copy and its mod revision; None also if it is broken."""
+        """The processed copy and since when it holds; None also if it is broken.
+
+        That is its mod revision, but not before :attr:`settled_in`: of a config and a copy that
+        were both there before, the revisions don't tell which came first (``rules`` 1, 2).
+        """
         entry = self._processed.get(path)
         if entry is None:
             return None
         try:
-            return self._parsed_processed(entry), entry.mod_revision
+            return self._parsed_processed(entry), max(entry.mod_revision, self.settled_in)
         except GohanJobsError:
             return None
 

@@ -14,6 +14,7 @@ from gohan_jobs.codec import Codec
 from gohan_jobs.estate import Estate
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import JobId, Place, ResourcePath
+from gohan_jobs.keyspace import settled_in
 from gohan_jobs.planning import HEAT_HANDLER, Change, Plan, plan_change
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import Action, HeatStack, ResourceRef, StateRecord
@@ -181,7 +182,8 @@ class Inspector:
     ) -> Plan:
         """What a config would do if it were written now."""
         revision = self._store.revision()
-        estate, board = Estate(self._codec, self._schemas), Board()
+        settled = settled_in(self._store, self._queue.own)
+        estate, board = Estate(self._codec, self._schemas, settled), Board()
         for prefix, put in (
             (self._keys.config, estate.put_config),
             (self._keys.processed_prefix, estate.put_processed),

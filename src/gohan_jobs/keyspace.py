@@ -6,7 +6,7 @@ from gohan_jobs.bookkeeping import FORMAT, Bookkeeping
 from gohan_jobs.exceptions import UnsupportedFormat
 from gohan_jobs.stores.base import Compare, Put, Reader, Store, Transaction
 
-__all__ = ["check_format", "foreign_cluster", "initial_marks", "moved_marks"]
+__all__ = ["check_format", "foreign_cluster", "initial_marks", "moved_marks", "settled_in"]
 
 
 def check_format(store: Reader, own: Bookkeeping) -> bool:
@@ -21,6 +21,15 @@ def check_format(store: Reader, own: Bookkeeping) -> bool:
     if found.value != FORMAT.encode():
         raise UnsupportedFormat(found.value.decode(errors="replace"), FORMAT)
     return True
+
+
+def settled_in(store: Reader, own: Bookkeeping) -> int:
+    """Revision at which this library first worked here, or moved here; 0 if it has not.
+
+    What was written before tells nothing by its revisions: it may have been copied in any order.
+    """
+    cluster = store.get(own.cluster_key)
+    return 0 if cluster is None else cluster.mod_revision
 
 
 def foreign_cluster(store: Store, own: Bookkeeping) -> bool:

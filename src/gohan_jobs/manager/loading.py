@@ -10,6 +10,7 @@ from gohan_jobs.codec import Codec
 from gohan_jobs.estate import Estate
 from gohan_jobs.exceptions import Degraded, GohanJobsError, InvalidKey
 from gohan_jobs.keys import JobId, Place, ResourcePath
+from gohan_jobs.keyspace import settled_in
 from gohan_jobs.manager.changes import Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.dispatch import Dispatch
@@ -59,7 +60,8 @@ class Loader:
 
     def _clear(self) -> None:
         desk = self._desk
-        desk.estate = Estate(self._codec, desk.schemas)
+        settled = settled_in(desk.store, desk.queue.own)
+        desk.estate = Estate(self._codec, desk.schemas, settled)
         desk.board = Board()
         desk.timers.clear()
         desk.own_revisions.clear()

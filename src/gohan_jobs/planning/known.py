@@ -88,7 +88,7 @@ class Known(Protocol):
         ...
 
     def processed(self, path: ResourcePath) -> tuple[ProcessedConfig, int] | None:
-        """The config processed last and its record's mod revision."""
+        """The config processed last, and the revision since which that holds."""
         ...
 
     def state(self, path: ResourcePath) -> KnownState | None:
