@@ -47,7 +47,7 @@ nitpick_ignore_regex = [
 ]
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "tasklist"]
 
 autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"

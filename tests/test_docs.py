@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import inspect
 import logging
 import re
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
 
-from gohan_jobs import events
+from gohan_jobs import bookkeeping, events
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
@@ -100,3 +101,24 @@ def test_every_event_is_in_the_table() -> None:
     }
     table = (DOCS / "reference" / "events.md").read_text()
     assert expected == set(re.findall(r"^\| `(\w+)` \| (\w+) \|", table, re.MULTILINE))
+
+
+def test_every_key_of_our_own_is_in_the_table() -> None:
+    """The table of keys below our own prefix has each of them."""
+    expected = set(re.findall(r"\{self\._own\}(\w+)", inspect.getsource(bookkeeping)))
+    table = re.findall(r"^``(\w+)(?:/<[\w ]+>)?``  ", bookkeeping.__doc__ or "", re.MULTILINE)
+    assert expected == set(table)
+
+
+def test_every_rule_that_a_docstring_cites_is_on_its_page() -> None:
+    """``rules`` 12 in a docstring can be looked up."""
+    sources = (DOCS.parent / "src").rglob("*.py")
+    cited = {
+        int(number)
+        for path in sources
+        for listed in re.findall(r"``rules``\s+((?:\d+(?:, | and )?)+)", path.read_text())
+        for number in re.findall(r"\d+", listed)
+    }
+    page = (DOCS / "reference" / "rules.md").read_text()
+    rules = {int(number) for number in re.findall(r"^(\d+)\. \*\*", page, re.MULTILINE)}
+    assert set() == cited - rules

@@ -95,7 +95,7 @@ class ModulesInside(SphinxDirective):
                 described |= _described([module.__name__])
         content = nodes.Element()
         self.state.nested_parse(StringList(lines, source="modules-inside"), 0, content)
-        return content.children
+        return list(content.children)
 
 
 def _described_by(module: ModuleType, names: list[str]) -> list[str]:
@@ -177,7 +177,7 @@ def find_elsewhere(
         return None
     objects = env.domains.python_domain.objects
     if node["reftype"] == "attr":  # the fields of a class stand in its own description
-        node["reftarget"] = node["reftarget"].rpartition(".")[0]
+        node["reftarget"] = node["reftarget"].rpartition(".")[0] or str(node.get("py:class"))
     names = _seen_from(node, objects) or [
         name for name in objects if f".{name}".endswith(f".{node['reftarget'].lstrip('.')}")
     ]

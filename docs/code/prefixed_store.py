@@ -27,7 +27,7 @@ from gohan_jobs.stores.base import (
     WatchBatch,
 )
 
-T = TypeVar("T", Compare, Delete, Get, Put)
+T = TypeVar("T", bound=Compare | Delete | Get | Put)
 
 
 class PrefixedStore:

@@ -28,7 +28,7 @@ class TestAuditedOrchestrator(OrchestratorSuite):
         """A simulated Heat whose operations take 2.5 seconds."""
         self.clock = VirtualClock()
         heat = SimulatedHeat(self.clock, operation_seconds=2.5)
-        audited = AuditedOrchestrator(heat, [].append)
+        audited = AuditedOrchestrator(heat, print)
         yield audited
         audited.close()
 
