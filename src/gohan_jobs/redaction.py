@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -16,8 +17,11 @@ MASK = "***"
 _SECRET_WORDS = frozenset({"passwd", "secret", "token", "private_key", "api_key"})
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SHORTEST = 4
+_KNOWN_KEYS = 4096
+_NAMED_BY = {"value": "param", "output_value": "output_key"}
 
 
+@functools.lru_cache(_KNOWN_KEYS)
 def is_secret_key(key: str) -> bool:
     """Whether what stands under a key is a secret, unless the embedder says otherwise.
 
@@ -77,8 +81,9 @@ class Redactor:
     def _hides(self, key: str, container: Mapping[str, Any]) -> bool:
         if self._is_secret(key):
             return True
-        name = {"value": "param", "output_value": "output_key"}.get(key, "")
-        named = container.get(name)
+        if key not in _NAMED_BY:
+            return False
+        named = container.get(_NAMED_BY[key])
         return isinstance(named, str) and self._is_secret(named)
 
     def _secrets(self, value: Any) -> Iterator[str]:

@@ -31,6 +31,8 @@ __all__ = [
     "MAX_REQUEST_BYTES",
     "Evaluation",
     "Lookup",
+    "check_form",
+    "check_size",
     "evaluate",
     "holds",
     "keys_of",
@@ -207,13 +209,32 @@ def validate(transaction: Transaction) -> None:
         TypeError: a comparison's operand is not of its target's type.
         TransactionTooLarge: more than 128 operations, or than 1.5 MiB.
     """
+    check_form(transaction)
+    check_size(transaction, request_bytes(transaction))
+
+
+def check_form(transaction: Transaction) -> None:
+    """As :func:`validate`, but for the bytes; a store may count those more cheaply.
+
+    Raises:
+        ValueError: a key is written twice, or empty.
+        TypeError: a comparison's operand is not of its target's type.
+        TransactionTooLarge: more than 128 operations.
+    """
     _written(transaction.success)
     _written(transaction.failure)
     _check_keys(transaction)
     operations = _operations(transaction)
     if operations > MAX_OPERATIONS:
         raise TransactionTooLarge("", operations, MAX_OPERATIONS)
-    size = request_bytes(transaction)
+
+
+def check_size(transaction: Transaction, size: int) -> None:
+    """See that a transaction of so many bytes, as etcd's request, is not too large.
+
+    Raises:
+        TransactionTooLarge: more than 1.5 MiB.
+    """
     if size > MAX_REQUEST_BYTES:
         raise TransactionTooLarge(_largest(transaction), size, MAX_REQUEST_BYTES)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 import tenacity
@@ -30,14 +31,17 @@ from gohan_jobs.stores.etcd.watch import EtcdWatch
 from gohan_jobs.stores.settling import applied, earliest, settle
 from gohan_jobs.stores.transactions import (
     MAX_OPERATIONS,
+    check_form,
+    check_size,
     keys_of,
     puts_of,
     request_bytes,
-    validate,
     writes,
 )
 
 __all__ = ["EtcdStatus", "EtcdStore"]
+
+_Answer = TypeVar("_Answer")
 
 
 @attrs.frozen(kw_only=True)
@@ -114,6 +118,7 @@ class EtcdStore:
             sleep=tenacity.sleep_using_event(self._connection.closing),
             reraise=True,
         )
+        self._patience = patience
         self._silence = silence
         self._watch_buffer = watch_buffer
         self._lock = threading.Lock()
@@ -151,8 +156,9 @@ class EtcdStore:
 
     def transact(self, transaction: Transaction) -> TransactionResult:
         """See :meth:`gohan_jobs.stores.base.Writer.transact`."""
-        validate(transaction)
+        check_form(transaction)
         request = messages.transaction_request(self._connection.rpc, transaction)
+        check_size(transaction, request.ByteSize())
         if not writes((transaction,)):
             answer = self._read("Txn", request)
             return messages.result_of(transaction, answer, answer.header.revision)
@@ -168,7 +174,7 @@ class EtcdStore:
     def _write(self, transaction: Transaction, request: Any) -> TransactionResult:
         since = earliest(transaction, self._connection.seen)
         try:
-            return self._retrying(self._send, transaction, request)
+            return self._repeating(self._send, transaction, request)
         except Lost as error:
             lost = error
         try:
@@ -300,9 +306,28 @@ class EtcdStore:
     def _read(self, method: str, request: Any) -> Any:
         """One request that may be repeated as it is."""
         try:
-            return self._retrying(self._ask, method, request)
+            return self._repeating(self._ask, method, request)
         except Compacted as error:
             raise Compacted(max(self._connection.oldest(), request.revision)) from error
+
+    def _repeating(self, call: Callable[..., _Answer], *arguments: Any) -> _Answer:
+        """Call, and again while that is worth it and patience lasts."""
+        began = time.monotonic()
+        try:
+            # Not by tenacity, which for each call takes half as long as all else here.
+            return call(*arguments)
+        except StoreUnavailable as error:
+            first: StoreUnavailable | None = error
+
+        def again() -> _Answer:
+            nonlocal first
+            if first is not None:
+                failed, first = first, None
+                raise failed
+            return call(*arguments)
+
+        left = self._patience - (time.monotonic() - began)
+        return self._retrying.copy(stop=tenacity.stop_after_delay(left))(again)
 
     def _ask(self, method: str, request: Any) -> Any:
         try:
