@@ -1,127 +1,24 @@
-"""The job queue: where its transactions are built, and nowhere else.
-
-The documented keys stay as they were (``/jobs/all`` and the four places), but each move is one
-transaction. Each also compares something that its own success changes, so that repeating one whose
-answer was lost does nothing; and each is fenced: a leader's by the create revision of the leader's
-key, a worker's by that of its reservation.
-"""
+"""The leader's transactions; :class:`gohan_jobs.queue.Queue` tells what they have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import attrs
-
-from gohan_jobs.bookkeeping import Bookkeeping, Failure, JobNotes, Orphan, Quarantined
-from gohan_jobs.codec import Codec, Spelling
-from gohan_jobs.keys import JobId, Keys, Place, ResourcePath
+from gohan_jobs.bookkeeping import Failure, JobNotes, Orphan, Quarantined
+from gohan_jobs.keys import JobId, Place, ResourcePath
+from gohan_jobs.queue.parts import Builder, Collapsed, NewJob, Ready
 from gohan_jobs.records import (
-    HeatStack,
     Job,
-    JobState,
-    MonitoringRecord,
     ProcessedConfig,
-    Record,
     StateRecord,
 )
-from gohan_jobs.stores.base import Compare, Delete, Entry, Get, Operation, Put, Transaction
+from gohan_jobs.stores.base import Compare, Delete, Operation, Put, Transaction
 
-__all__ = ["Collapsed", "Fence", "Finish", "NewJob", "Queue", "Ready"]
-
-
-@attrs.frozen
-class Fence:
-    """Who writes: the key that proves it, and the revision at which it was created."""
-
-    key: str
-    revision: int
-
-    @property
-    def compare(self) -> Compare:
-        """Holds as long as the key is the writer's."""
-        return Compare.created_at(self.key, self.revision)
+__all__ = ["LeaderTransactions"]
 
 
-@attrs.frozen(kw_only=True)
-class NewJob:
-    """A job to queue, its notes, and where it goes."""
-
-    job: Job
-    notes: JobNotes
-    place: Place
-
-
-@attrs.frozen
-class Collapsed:
-    """A queued job to take away, and where it stands."""
-
-    job_id: JobId
-    place: Place
-    revision: int
-
-
-@attrs.frozen
-class Ready:
-    """A waiting job that may be claimed, and the revision at which it was put there."""
-
-    job_id: JobId
-    handler: str
-    revision: int
-
-
-@attrs.frozen(kw_only=True)
-class Finish:
-    """The results of a job.
-
-    Attributes:
-        job_id: the job.
-        notes: on it.
-        stack: the stack's record; None leaves it as it is.
-        state: the version's result; None if this job publishes none.
-        job_state: the job's result; None leaves what is there.
-        failure: why it failed; None if it did not.
-        removes: whether the resource's records go with its stack (a one-step delete).
-        planned_at: revision at which the job was planned, its processed copy written with it.
-    """
-
-    job_id: JobId
-    notes: JobNotes
-    stack: HeatStack | None = None
-    state: StateRecord | None = None
-    job_state: JobState | None = None
-    failure: str | None = None
-    removes: bool = False
-    planned_at: int = 0
-
-
-class Queue:
-    """Builds transactions; pure.
-
-    Args:
-        keys: where everything is stored.
-        codec: writes records.
-        spelling: in which spelling.
-    """
-
-    def __init__(self, keys: Keys, codec: Codec, spelling: Spelling = Spelling.WORKER) -> None:
-        self.keys = keys
-        self.own = Bookkeeping(keys)
-        self.codec = codec
-        self._spelling = spelling
-
-    def text(self, record: Record) -> bytes:
-        """A record as it is stored."""
-        return self.codec.dumps(record, self._spelling).encode()
-
-    def read_job(self, entry: Entry) -> Job:
-        """A job's document.
-
-        Raises:
-            InvalidRecord: somebody broke it.
-        """
-        return self.codec.job(entry.key, entry.value)
-
-    # The leader's.
+class LeaderTransactions(Builder):
+    """What only the leader writes; who sends them adds the leader's fence."""
 
     def enqueue(
         self,
@@ -360,144 +257,3 @@ class Queue:
         """Forget that a key could not be used."""
         own = self.own.quarantine(key)
         return Transaction((Compare.unchanged(own, known_revision),), (Delete(own),))
-
-    # A worker's.
-
-    def claim(
-        self, job_id: JobId, path: ResourcePath, ready_revision: int, holder: str, lease: int
-    ) -> Transaction:
-        """Reserve a ready job and read what its handler needs (``runtime``, writes 4 and 5).
-
-        The last four results are those of :meth:`reading`.
-        """
-        ready = self.keys.place(Place.READY, job_id)
-        working = self.keys.place(Place.WORKING, job_id)
-        return Transaction(
-            (Compare.unchanged(ready, ready_revision), Compare.absent(working)),
-            (
-                Delete(ready),
-                Put(working, holder.encode(), lease),
-                Put(self.keys.job_state_of(path), b"{}"),
-                *self.reading(job_id, path).success,
-            ),
-        )
-
-    def reading(self, job_id: JobId, path: ResourcePath) -> Transaction:
-        """Read what a claimed job's handler needs: job, notes, config, stack's record."""
-        return Transaction(
-            (),
-            (
-                Get(self.keys.job(job_id)),
-                Get(self.own.job(job_id)),
-                Get(self.keys.config_of(path)),
-                Get(self.keys.heat_stack_of(path)),
-            ),
-        )
-
-    def finish(self, fence: Fence, finish: Finish) -> Transaction:
-        """Write a job's results and give it back, all at once (``runtime``, writes 6 to 8).
-
-        Holds while the reservation is the worker's, nobody has pre-empted it, and the config is the
-        one it was planned from (``rules`` 15). A failed comparison reads the reservation, the
-        pre-emption and the config.
-        """
-        path = ResourcePath(finish.notes.path)
-        preempt = self.own.preempt(finish.job_id)
-        config = self.keys.config_of(path)
-        compares = [fence.compare, Compare.absent(preempt)]
-        if not finish.removes:
-            compares.append(Compare.created_at(config, finish.notes.config_create))
-        return Transaction(
-            tuple(compares),
-            tuple(self._results(path, finish)),
-            (Get(fence.key), Get(preempt), Get(config)),
-        )
-
-    def drop(self, fence: Fence, job_id: JobId) -> Transaction:
-        """Give a job back as finished without any result (``rules`` 8, 15)."""
-        return Transaction(
-            (fence.compare,),
-            (
-                Delete(self.keys.place(Place.WORKING, job_id)),
-                Put(self.keys.place(Place.FINISHED, job_id), b""),
-            ),
-        )
-
-    def hand_back(self, fence: Fence, job_id: JobId, handler: str, notes: JobNotes) -> Transaction:
-        """Give a job back unfinished."""
-        return Transaction(
-            (fence.compare,),
-            (
-                Delete(self.keys.place(Place.WORKING, job_id)),
-                Put(self.keys.place(Place.WAITING, job_id), handler.encode()),
-                Put(self.own.job(job_id), self.own.dumps(notes)),
-                Delete(self.keys.job_state_of(ResourcePath(notes.path))),
-            ),
-        )
-
-    # Anybody's.
-
-    def monitoring(
-        self, path: ResourcePath, record: MonitoringRecord | None, revision: int
-    ) -> Transaction:
-        """Write a monitoring status, or remove it, if it is as it was read."""
-        key = self.keys.monitoring_of(path)
-        operation = Delete(key) if record is None else Put(key, self.text(record))
-        return Transaction((Compare.unchanged(key, revision),), (operation,))
-
-    # Parts.
-
-    def _processing(
-        self,
-        path: ResourcePath,
-        config_revision: int,
-        processed: ProcessedConfig,
-        processed_revision: int,
-    ) -> tuple[list[Compare], list[Operation]]:
-        key = self.keys.processed_of(path)
-        compares = [
-            Compare.unchanged(self.keys.config_of(path), config_revision),
-            Compare.unchanged(key, processed_revision),
-        ]
-        return compares, [Put(key, self.text(processed))]
-
-    def _new_job(self, new: NewJob) -> list[Operation]:
-        job = new.job
-        return [
-            Put(self.keys.job(job.id), self.text(job)),
-            Put(self.keys.place(new.place, job.id), job.handler.encode()),
-            Put(self.own.job(job.id), self.own.dumps(new.notes)),
-        ]
-
-    def _remove(self, job_id: JobId, place: str | None = None) -> list[Operation]:
-        operations: list[Operation] = [
-            Delete(self.keys.job(job_id)),
-            Delete(self.own.job(job_id)),
-            Delete(self.own.preempt(job_id)),
-        ]
-        return operations if place is None else [*operations, Delete(place)]
-
-    def _nowhere(self, job_id: JobId) -> list[Compare]:
-        return [Compare.absent(self.keys.place(place, job_id)) for place in Place]
-
-    def _results(self, path: ResourcePath, finish: Finish) -> Iterable[Operation]:
-        job_state = self.keys.job_state_of(path)
-        if finish.removes and finish.failure is None:
-            processed = self.keys.processed_of(path)
-            yield Delete(self.keys.heat_stack_of(path))
-            yield Delete(self.own.orphan(path))
-            # A config created again meanwhile has a processed copy of its own, which stays.
-            yield Transaction(
-                (Compare.unchanged(processed, finish.planned_at),), (Delete(processed),)
-            )
-        if finish.stack is not None:
-            yield Put(self.keys.heat_stack_of(path), self.text(finish.stack))
-        if finish.job_state is not None:
-            yield Put(job_state, self.text(finish.job_state))
-        if finish.state is not None:
-            yield Put(self.keys.state_of(path), self.text(finish.state))
-        if finish.failure is not None:
-            failure = Failure(reason=finish.failure)
-            yield Put(self.own.failed(finish.job_id), self.own.dumps(failure))
-        yield Delete(self.keys.place(Place.WORKING, finish.job_id))
-        yield Put(self.keys.place(Place.FINISHED, finish.job_id), b"")
