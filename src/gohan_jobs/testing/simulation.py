@@ -33,8 +33,7 @@ from gohan_jobs.clock import VirtualClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.events import Event as LifecycleEvent
 from gohan_jobs.exceptions import GohanJobsError
-from gohan_jobs.handlers import Handler
-from gohan_jobs.keys import ResourcePath
+from gohan_jobs.handlers import AnyHandler
 from gohan_jobs.lifecycle import Lifecycle, Role
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import Orchestrator
@@ -129,7 +128,7 @@ class Simulation:
         *,
         seed: int = 0,
         processes: Mapping[str, Collection[str]] = DEFAULT_PROCESSES,
-        handlers: Callable[[], dict[str, Handler]] = dict,
+        handlers: Callable[[], Mapping[str, AnyHandler]] = dict,
         manager: ManagerOptions | None = None,
         worker: WorkerOptions | None = None,
         heat: Callable[[VirtualClock], SimulatedHeat] | None = None,
