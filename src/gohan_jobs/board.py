@@ -39,6 +39,7 @@ class Tracked:
         revision: since when it stands there.
         waiting_for: the unfinished jobs among its dependencies.
         due: clock time before which it may not be claimed; None while nothing delays it.
+        begun: whether a worker has, or has had, it: its stack may exist, though no record says so.
         broken: whether its document can't be read, so that it may not be claimed (``rules`` 10).
     """
 
@@ -54,6 +55,7 @@ class Tracked:
     revision: int
     waiting_for: set[JobId] = attrs.field(factory=set)
     due: float | None = None
+    begun: bool = False
     broken: bool = False
 
     @classmethod
@@ -94,6 +96,7 @@ class Tracked:
             str(job.on_failure),
             place,
             revision,
+            begun=notes.begun,
         )
 
     @property
@@ -250,10 +253,13 @@ class Board:
         if not self._tracks(job):
             return
         _discard(self._by_template, job.notes.template_id, job.job_id)
-        job.notes = notes
+        held_before, job.notes = job.notes.held_for, notes
         if notes.template_id:
             self._by_template.setdefault(notes.template_id, {})[job.job_id] = job
         self._reconsider(job)
+        if notes.held_for != held_before:
+            for dependant in self.dependants(job.job_id):
+                self._reconsider(dependant)
 
     def delay(self, job: Tracked, due: float | None) -> None:
         """A job may not be claimed before that time; None: it may at any."""
@@ -315,22 +321,29 @@ class Board:
             job_id=job.job_id,
             references=job.references,
             claimed=claimed,
-            begun=claimed or not self._whole(job),
+            begun=job.begun or claimed or not self._whole(job),
             needed=any(other.resource != job.resource for other in self.dependants(job.job_id)),
             config_mod=job.notes.config_mod,
         )
 
     def _whole(self, job: Tracked) -> bool:
-        """Whether its workflow's first job is still here and unclaimed."""
-        return any(other.is_first and other.unclaimed for other in self.workflow(job))
+        """Whether its workflow's first job is still here, and nobody has ever claimed it."""
+        return any(
+            other.is_first and other.unclaimed and not other.begun for other in self.workflow(job)
+        )
 
     def _tracks(self, job: Tracked) -> bool:
         return self._jobs.get(job.job_id) is job
 
+    def _blocked(self, job: Tracked) -> bool:
+        """Whether it waits for a job, other than one that is held until this resource recovers."""
+        resource = str(job.resource)
+        return any(self._jobs[needed].notes.held_for != resource for needed in job.waiting_for)
+
     def _reconsider(self, job: Tracked) -> None:
         free = (
             job.place is Place.WAITING
-            and not job.waiting_for
+            and not self._blocked(job)
             and job.due is None
             and not job.notes.held_until
             and not job.broken

@@ -181,8 +181,12 @@ class Intake:
             delete_orphans=desk.options.orphans == "delete",
         )
         plan = plan_removal(removal, desk.view, desk.schemas, desk.suffix)
-        known_orphan = isinstance(plan, Orphaned) and path in desk.orphans and not plan.collapse
-        return None if known_orphan else self._draft(pending, plan, resource, None)
+        if isinstance(plan, Orphaned | Enqueue) and self._is_kept(path) and not plan.collapse:
+            return None  # known, and told
+        return self._draft(pending, plan, resource, None)
+
+    def _is_kept(self, path: ResourcePath) -> bool:
+        return path in self._desk.orphans and self._desk.options.orphans == "keep"
 
     def _prepare_change(
         self, pending: Pending, entry: Entry, schema: Schema, resource: ResourceRef

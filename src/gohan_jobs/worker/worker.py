@@ -18,6 +18,7 @@ from gohan_jobs.exceptions import (
 )
 from gohan_jobs.handlers import Done, GiveUp, Handlers, RetryLater
 from gohan_jobs.keys import JobId, Keys
+from gohan_jobs.keyspace import check_format
 from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.poller import StackPoller
 from gohan_jobs.queue import Queue
@@ -180,6 +181,7 @@ class Worker:
         """Get a lease, tell the slots, and follow the queue."""
         if not self._accepting:
             return False
+        check_format(self._store, self._queue.own)
         self._registration.register()
         self._follow()
         return True
