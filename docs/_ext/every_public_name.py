@@ -11,6 +11,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
@@ -92,7 +93,7 @@ class ModulesInside(SphinxDirective):
             ]
             if names and module.__name__ not in self.config.api_modules:
                 lines += _described_by(module, names)
-                described |= _described([module.__name__])
+                described |= {(module.__name__, name) for name in names}
         content = nodes.Element()
         self.state.nested_parse(StringList(lines, source="modules-inside"), 0, content)
         return list(content.children)
@@ -111,10 +112,6 @@ def _described_by(module: ModuleType, names: list[str]) -> list[str]:
 
 def _has_docstring(value: Any) -> bool:
     return isinstance(value, type) or inspect.isfunction(inspect.unwrap(value))
-
-
-def _has_identity(value: Any) -> bool:
-    return not isinstance(value, int | str | float | None)
 
 
 def _described(modules: list[str]) -> set[tuple[str, str]]:
@@ -144,6 +141,21 @@ def _is_described(module: ModuleType, name: str, value: Any, objects: set[str]) 
 
 
 @functools.cache
+def _imported(module: str) -> Mapping[str, str]:
+    """The names that a module imports, also for type checkers only, and what they are in full."""
+    try:
+        tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    except (ImportError, OSError, TypeError):
+        return {}
+    return {
+        alias.asname or alias.name: f"{statement.module}.{alias.name}"
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+
+
+@functools.cache
 def _resolve(name: str) -> Any:
     """What a documented name stands for; None for what is not a module's own."""
     module, _, attribute = name.rpartition(".")
@@ -159,9 +171,12 @@ def spell_out(app: Sphinx, doctree: nodes.document) -> None:
     """Give names that a module has imported in full, since several modules may have one such."""
     del app
     for node in doctree.findall(pending_xref):
-        name = f"{node.get('py:module')}.{node['reftarget']}"
+        if node.get("refdomain") != "py" or not node.get("py:module"):
+            continue
+        imported = _imported(node["py:module"]).get(node["reftarget"])
+        name = imported or f"{node['py:module']}.{node['reftarget']}"
         value = _resolve(name)
-        if node.get("refdomain") == "py" and value is not None:
+        if value is not None:
             home = f"{value.__module__}.{value.__qualname__}" if _has_docstring(value) else name
             node["reftarget"] = node["reftarget"] if inspect.ismodule(value) else home
 
@@ -193,7 +208,7 @@ def _seen_from(node: pending_xref, objects: Mapping[str, Any]) -> list[str]:
     """The documented names of what a name stands for in the module that mentions it."""
     target = node["reftarget"]
     value = _resolve(f"{node.get('py:module')}.{target}") or _resolve(target)
-    if value is None or not _has_identity(value):
+    if value is None:
         return []
     last = target.rpartition(".")[2]
     return [name for name in objects if name.endswith(f".{last}") and _resolve(name) is value][:1]
@@ -208,11 +223,26 @@ def keep_colons(
         lines[:0] = ["..", ""]  # an empty comment
 
 
+def show_made_defaults(
+    app: Sphinx,
+    what: str,
+    name: str,
+    value: Any,
+    options: Any,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str, str | None] | None:
+    """A default that is made anew for each object is shown as ``...``, not as attrs' marker."""
+    del app, what, name, value, options
+    return None if signature is None else (re.sub(r"= ?NOTHING", "= ...", signature), returns)
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Tell Sphinx."""
     app.add_config_value("api_modules", [], "env", list)
     app.add_directive("modules-inside", ModulesInside)
     app.connect("autodoc-process-docstring", keep_colons, priority=100)
+    app.connect("autodoc-process-signature", show_made_defaults)
     app.connect("doctree-read", spell_out)
     app.connect("missing-reference", find_elsewhere)
     app.connect("env-check-consistency", check)
