@@ -40,7 +40,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = [
     "AmbiguousWrite",
@@ -210,7 +210,7 @@ class UnresolvedReference(MappingEvaluationError):
         self, resource: str, where: str, reason: str, missing_type: str = "", missing_id: str = ""
     ) -> None:
         super().__init__(resource, where, reason)
-        self.args = (resource, where, reason, missing_type, missing_id)
+        self.args: tuple[Any, ...] = (resource, where, reason, missing_type, missing_id)
         self.missing_type = missing_type
         self.missing_id = missing_id
 
@@ -369,7 +369,7 @@ class StackRejected(OrchestratorError):
 
     def __init__(self, reason: str, kind: str = "", *, retryable: bool = False) -> None:
         super().__init__(reason)
-        self.args = (reason, kind)
+        self.args: tuple[Any, ...] = (reason, kind)
         self.kind = kind
         self.retryable = retryable
 
@@ -391,7 +391,7 @@ class StackFailed(OrchestratorError):
 
     def __init__(self, reason: str, status: str, details: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
-        self.args = (reason, status, details)
+        self.args: tuple[Any, ...] = (reason, status, details)
         self.status = status
         self.details = details
 

@@ -99,12 +99,12 @@ class Lifecycle:
         self.store = store
         self.orchestrator = orchestrator
         self.schemas = schemas
-        self.clock = clock or SystemClock()
-        self.codec = codec or Codec(keys)
-        self.keys = self.codec.keys
-        self.queue = Queue(self.keys, self.codec)
-        self.redactor = redactor or Redactor()
-        self.handlers = Handlers(handlers)
+        self.clock: Clock = clock or SystemClock()
+        self.codec: Codec = codec or Codec(keys)
+        self.keys: Keys = self.codec.keys
+        self.queue: Queue = Queue(self.keys, self.codec)
+        self.redactor: Redactor = redactor or Redactor()
+        self.handlers: Handlers = Handlers(handlers)
         if HEAT_HANDLER not in self.handlers:
             self.handlers.register(
                 HEAT_HANDLER, HeatHandler(orchestrator, codec=self.codec, renderer=renderer)

@@ -56,12 +56,12 @@ class ScriptedHeat:
         unseen: operations that have ended and that nobody has looked at yet.
     """
 
-    request_timeout = 1.0
+    request_timeout: float = 1.0
 
     def __init__(self) -> None:
         self._stacks: dict[tuple[str, str], _Scripted] = {}
         self._count = 0
-        self.unseen = 0
+        self.unseen: int = 0
 
     def end(self, name: str, status: str, reason: str, outputs: tuple[StackOutput, ...]) -> bool:
         """End the operation under way on a stack; whether there was one."""

@@ -100,8 +100,8 @@ class Loop:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{THREAD_NAME}{name}", daemon=True)
-        self.healthy = True
-        self.trouble = ""
+        self.healthy: bool = True
+        self.trouble: str = ""
 
     def start(self) -> None:
         """Start the thread."""

@@ -84,9 +84,9 @@ _document = (
     if sys.version_info >= (3, 13)
     else _indented
 )
-plain_text = json.JSONEncoder(allow_nan=False).encode
+plain_text: Callable[[Any], str] = json.JSONEncoder(allow_nan=False).encode
 """``json.dumps(value)``: keys as they come, which is how a worker spelled a job."""
-worker_text = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
+worker_text: Callable[[Any], str] = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
 """``json.dumps(value, sort_keys=True)``."""
 
 _compact = json.JSONEncoder(

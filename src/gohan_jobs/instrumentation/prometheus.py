@@ -67,7 +67,7 @@ class PrometheusHook:
     def __init__(
         self, registry: CollectorRegistry | None = None, *, clock: Clock | None = None
     ) -> None:
-        self.registry = CollectorRegistry() if registry is None else registry
+        self.registry: CollectorRegistry = CollectorRegistry() if registry is None else registry
         self._clock = clock or SystemClock()
         self._events = self._counter("events", "Events, by name.", "event")
         self._failures = self._counter("failures", "What failed.", "handler", "kind")

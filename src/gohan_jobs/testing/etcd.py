@@ -87,9 +87,9 @@ class EtcdMember:
         client, peer, metrics = (f"127.0.0.1:{port}" for port in ports)
         self.name = name
         self.endpoint = client
-        self.peer_url = f"http://{peer}"
-        self.data = home / name
-        self.log = home / f"{name}.log"
+        self.peer_url: str = f"http://{peer}"
+        self.data: Path = home / name
+        self.log: Path = home / f"{name}.log"
         self._metrics = f"http://{metrics}"
         self._url = f"{scheme}://{client}"
         self._arguments: list[str] = []
@@ -215,13 +215,13 @@ class EtcdCluster:
     ) -> None:
         _program("etcd")
         base = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-        self.home = Path(tempfile.mkdtemp(prefix="gohan-jobs-etcd-", dir=base))
-        self.password = ""
+        self.home: Path = Path(tempfile.mkdtemp(prefix="gohan-jobs-etcd-", dir=base))
+        self.password: str = ""
         self._timeout = timeout
         self._tls = tls
         ports = _free_ports(3 * members)
         scheme = "https" if tls else "http"
-        self.members = tuple(
+        self.members: tuple[EtcdMember, ...] = tuple(
             EtcdMember(
                 f"m{n}", (ports[3 * n], ports[3 * n + 1], ports[3 * n + 2]), self.home, scheme
             )

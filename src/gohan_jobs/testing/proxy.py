@@ -27,7 +27,7 @@ class TcpProxy:
         host, _, port = target.rpartition(":")
         self._target = (host, int(port))
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.endpoint = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.endpoint: str = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._flowing = threading.Event()
         self._flowing.set()
         self._lock = threading.Lock()

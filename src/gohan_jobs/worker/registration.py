@@ -40,7 +40,7 @@ class Registration:
         self._ttl = ttl
         self._clock = clock
         self._lost = lost
-        self.lease = WorkerLease(clock)
+        self.lease: WorkerLease = WorkerLease(clock)
 
     def register(self) -> None:
         """Get a lease and tell the slots; nothing if there is one."""

@@ -48,8 +48,8 @@ class HeatSimulatorServer:
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        self.heat = heat or SimulatedHeat(clock, id_source=_random_id)
-        self.admin = SimulatorAdmin(self.heat, clock)
+        self.heat: SimulatedHeat = heat or SimulatedHeat(clock, id_source=_random_id)
+        self.admin: SimulatorAdmin = SimulatorAdmin(self.heat, clock)
         self._server = _Server((host, port), HeatApi(self.heat), self.admin, token)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="heat-simulator", daemon=True

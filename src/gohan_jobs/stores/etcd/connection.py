@@ -82,9 +82,10 @@ class Connection:
     def __init__(
         self, channel: grpc.Channel, *, user: str | None, password: str | None, timeout: float
     ) -> None:
-        self.rpc = rpc = messages.load()
-        self.seen = 0
-        self.closing = threading.Event()
+        self.rpc: Any = messages.load()
+        rpc = self.rpc
+        self.seen: int = 0
+        self.closing: threading.Event = threading.Event()
         self._pid = os.getpid()
         self._channel = channel
         self._timeout = timeout
