@@ -12,6 +12,7 @@ key below ``/gohan-jobs/``             value
 ``quarantine/<key>``                   :class:`Quarantined`: what can't be used
 ``orphans/<path>``                     :class:`Orphan`: a stack whose config is gone
 ``reports/<path>``                     a MonitoringRecord held until its version has a state
+``repairs/<path>``                     :class:`Repair`: a stack changed by one that had no claim
 =====================================  =========================================================
 """
 
@@ -37,6 +38,7 @@ __all__ = [
     "JobNotes",
     "Orphan",
     "Quarantined",
+    "Repair",
 ]
 
 FORMAT = "1"
@@ -67,6 +69,7 @@ class JobNotes:
         config_mod: that config's mod revision.
         template_id: template of its params; ``""`` for none.
         template_revision: that template's mod revision (``rules`` 9).
+        begun: whether it has been claimed before: its stack may exist, though no record says so.
         attempts: claims lost (``rules`` 17).
         retries: times the handler asked to try again.
         delay: seconds to wait before it may be ready (again), from when the leader sees it.
@@ -85,6 +88,7 @@ class JobNotes:
     config_mod: int = 0
     template_id: str = ""
     template_revision: int = 0
+    begun: bool = False
     attempts: int = 0
     retries: int = 0
     delay: float = 0.0
@@ -137,9 +141,30 @@ class Orphan:
     since: str
 
 
-N = TypeVar("N", JobNotes, Failure, Quarantined, Orphan)
+@attrs.frozen(kw_only=True)
+class Repair:
+    """A stack that a worker changed after its claim had ended: it stood still meanwhile.
 
-_ACCEPTED: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float)}
+    The stack may be of an older version now, or be there although it was deleted. The worker itself
+    asks, as soon as it goes on; the leader has the stack made right (``rules`` 18).
+
+    Attributes:
+        tenant: the stack's project.
+        job: id of the job that the worker was at.
+    """
+
+    tenant: str
+    job: str
+
+
+N = TypeVar("N", JobNotes, Failure, Quarantined, Orphan, Repair)
+
+_ACCEPTED: dict[type, tuple[type, ...]] = {
+    str: (str,),
+    bool: (bool,),
+    int: (int,),
+    float: (int, float),
+}
 
 
 def _structure_strictly(value: Any, kind: type) -> Any:
@@ -219,6 +244,11 @@ class Bookkeeping:
         """Prefix of the held monitoring reports."""
         return f"{self._own}reports/"
 
+    @property
+    def repairs_prefix(self) -> str:
+        """Prefix of the stacks to make right."""
+        return f"{self._own}repairs/"
+
     def job(self, job_id: JobId) -> str:
         """Key of the notes on a job."""
         return f"{self.jobs_prefix}{job_id}"
@@ -243,12 +273,16 @@ class Bookkeeping:
         """Key of an orphan."""
         return self.orphans_prefix + path
 
+    def repair(self, path: ResourcePath) -> str:
+        """Key of a stack to make right."""
+        return self.repairs_prefix + path
+
     def report(self, path: ResourcePath) -> str:
         """Key of a held monitoring report."""
         return self.reports_prefix + path
 
     @staticmethod
-    def dumps(notes: JobNotes | Failure | Quarantined | Orphan) -> bytes:
+    def dumps(notes: JobNotes | Failure | Quarantined | Orphan | Repair) -> bytes:
         """The stored text: compact JSON without what has its default."""
         return json.dumps(_CONVERTER.unstructure(notes), separators=(",", ":")).encode()
 

@@ -261,6 +261,9 @@ class Desk:
         for place in Place:
             entry = self.store.get(self.keys.place(place, job.job_id))
             if entry is not None:
+                # What was not done here was done by a worker, which began it.
+                job.begun = job.begun or 0 < job.revision != entry.mod_revision
                 self.board.move(job, place, entry.mod_revision)
                 return
+        job.begun = True
         self.board.move(job, None, job.revision)

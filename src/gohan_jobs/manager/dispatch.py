@@ -118,7 +118,10 @@ class Dispatch:
             self._supersede(job)
             return
         notes = attrs.evolve(
-            job.notes, attempts=job.notes.attempts + 1, delay=desk.options.claim_pause
+            job.notes,
+            begun=True,
+            attempts=job.notes.attempts + 1,
+            delay=desk.options.claim_pause,
         )
         if notes.attempts >= desk.options.max_attempts:
             self._poison(job, notes.attempts)

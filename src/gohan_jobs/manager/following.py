@@ -201,6 +201,7 @@ class Follower:
     def _arrived(self, job: Tracked, place: Place, event: Event) -> None:
         if event.revision < job.revision:
             return
+        job.begun = job.begun or event.revision > job.revision
         self._desk.board.move(job, place, event.revision)
         if place is Place.WAITING:
             self._dispatch.handed_back(job)

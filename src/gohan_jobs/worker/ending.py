@@ -98,7 +98,11 @@ class Endings:
         secrets = self._redactor.secrets_in(claim.job.resource_input)
         reason = self._redactor.scrub(reason, secrets)
         notes = attrs.evolve(
-            claim.notes, delay=after, retries=claim.notes.retries + retries, last_error=reason
+            claim.notes,
+            begun=True,
+            delay=after,
+            retries=claim.notes.retries + retries,
+            last_error=reason,
         )
         result = self._store.transact(
             self._queue.hand_back(claim.fence, claim.job_id, claim.job_id.handler, notes)
