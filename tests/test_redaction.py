@@ -136,3 +136,23 @@ def test_redacting_twice_is_redacting_once(value: Any) -> None:
     """Masks stay masks."""
     once = Redactor().redact(value)
     assert once == Redactor().redact(once)
+
+
+def test_a_secret_on_one_line_or_cut_is_scrubbed() -> None:
+    """A diagnosis' lines are flattened and cut before anybody knows what is secret in them."""
+    redactor = Redactor()
+    secrets = redactor.secrets_in({"private_key": "BEGIN\nsword fish\nEND", "pin_token": "abcdef"})
+    assert f"has {MASK} and {MASK}…; {MASK}…; abc…" == redactor.scrub(
+        "has BEGIN sword fish END and BEGIN sword…; abcde…; abc…", secrets
+    )
+    assert "abcde" == redactor.scrub("abcde", secrets)
+
+
+def test_a_secret_is_scrubbed_as_python_spells_it_too() -> None:
+    """Heat's reasons hold reprs of its parameters."""
+    secret = 'it\'s\n"ü"'
+    redactor = Redactor()
+    text = f"failed with { ({'p': secret})!r}"
+    assert f"failed with {{'p': '{MASK}'}}" == redactor.scrub(
+        text, redactor.secrets_in({"password": secret})
+    )

@@ -14,7 +14,20 @@ being deleted                    wait until it is gone, then create
 ===============================  ==============================================================
 
 After waiting, a stack whose tag is no longer this job's was changed by somebody else meanwhile,
-such as a worker that was frozen: it is updated again.
+such as a worker that was frozen: it is updated again. A job whose time is up asks Heat once more
+before it fails, since Heat may not have answered for long.
+
+What is cancelled, and what is left to finish:
+
+- A lease is lost: nothing is cancelled in Heat. The worker starts no further call, forgets the job
+  and publishes nothing. Heat finishes what it was asked; who claims the job next finds the stack
+  by its tag, and takes over its result.
+- A delete pre-empts a create or modify (``rules`` 8): that job ends as superseded, without a
+  result, and makes no further call. Heat is not asked to stop: the delete job's own call, which
+  Heat takes at any time, ends what is under way.
+- A worker stops: its jobs are handed back and go on elsewhere as after a lost lease, at once.
+- A call that has been sent is never taken back. So each one is guarded: it is sent only if the
+  lease surely outlasts it (``rules`` 18).
 """
 
 from __future__ import annotations
@@ -229,7 +242,7 @@ class HeatHandler:
         if stack is None or context.tag not in stack.tags:
             return self._act(context, attrs.evolve(work, rounds=work.rounds + 1), stack)
         if stack.in_progress:
-            return self._overdue(context, work, stack)
+            return self._overdue(context, work, stack, self._settled)
         if stack.failed or str(stack.status).startswith("ROLLBACK_"):
             return self._failure(context, work, stack)
         try:
@@ -240,7 +253,7 @@ class HeatHandler:
 
     def _foreign_settled(self, context: JobContext, work: _Work, stack: Stack | None) -> Outcome:
         if stack is not None and stack.in_progress:
-            return self._overdue(context, work, stack)
+            return self._overdue(context, work, stack, self._foreign_settled)
         # Looked up again: a stack that was replaced under its name has another id.
         return self._look(context, attrs.evolve(work, rounds=work.rounds + 1))
 
@@ -248,21 +261,33 @@ class HeatHandler:
         if stack is None:
             return self._look(context, attrs.evolve(work, rounds=work.rounds + 1))
         if stack.in_progress:
-            return self._overdue(context, work, stack)
+            return self._overdue(context, work, stack, self._gone)
         return self._act(context, work, stack)
 
     # Ending.
 
-    def _overdue(self, context: JobContext, work: _Work, stack: Stack) -> Outcome:
-        reason = f"stack {work.name} is still {stack.status} after its time limit"
-        return GiveUp(reason=reason, stack=_record(context, work, stack))
+    def _overdue(
+        self,
+        context: JobContext,
+        work: _Work,
+        stack: Stack,
+        then: Callable[[JobContext, _Work, Stack | None], Outcome],
+    ) -> Outcome:
+        """Its time is up; what is known of it may be from long ago."""
+        now = self._orchestrator.observe((stack,))[stack.id]
+        if now is None or not now.in_progress:
+            return then(context, work, now)
+        reason = f"stack {work.name} is still {now.status} after its time limit"
+        return self._given_up(context, work, now, reason)
 
     def _failure(self, context: JobContext, work: _Work, stack: Stack) -> Outcome:
+        return self._given_up(context, work, stack, stack.status_reason or str(stack.status))
+
+    def _given_up(self, context: JobContext, work: _Work, stack: Stack, reason: str) -> Outcome:
+        """The failed resources' reasons and the last events are told, too."""
         diagnosis = self._orchestrator.diagnose(stack)
-        details = "; ".join((*diagnosis.resources, *diagnosis.events))
-        reason = stack.status_reason or str(stack.status)
-        record = _record(context, work, stack)
-        return GiveUp(reason=f"{reason}; {details}" if details else reason, stack=record)
+        lines = (reason, *diagnosis.resources, *diagnosis.events)
+        return GiveUp(reason="; ".join(lines), stack=_record(context, work, stack))
 
     def _announce(self, context: JobContext, work: _Work, operation: str) -> None:
         """Make sure the claim outlasts the call, and say what is about to be asked."""

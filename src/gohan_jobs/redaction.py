@@ -18,6 +18,7 @@ _SECRET_WORDS = frozenset({"passwd", "secret", "token", "private_key", "api_key"
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SHORTEST = 4
 _KNOWN_KEYS = 4096
+_CUT = "…"
 _NAMED_BY = {"value": "param", "output_value": "output_key"}
 
 
@@ -61,19 +62,19 @@ class Redactor:
         return value
 
     def secrets_in(self, *values: Any) -> frozenset[str]:
-        """The secret texts in JSON values, and how JSON spells them in a quotation."""
+        """The secret texts in JSON values, and as they stand in quotations and on one line."""
         plain = {text for value in values for text in self._secrets(value)}
-        return frozenset(plain | {json.dumps(text)[1:-1] for text in plain})
+        return frozenset(spelling for text in plain for spelling in _spellings(text))
 
     def scrub(self, text: str, secrets: Iterable[str]) -> str:
         """A text without secrets.
 
         A secret of fewer than four characters is masked only where it stands as a word, or no
-        text would be left.
+        text would be left. Where a text was cut, with ``…``, what is left of a secret is, too.
         """
         for secret in sorted(secrets, key=len, reverse=True):
             if len(secret) >= _SHORTEST:
-                text = text.replace(secret, MASK)
+                text = _mask_cut(text.replace(secret, MASK), secret)
             elif secret:
                 text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
         return text
@@ -105,3 +106,21 @@ class Redactor:
                 yield from self._texts(item)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield str(value)
+
+
+def _spellings(text: str) -> set[str]:
+    return {text, json.dumps(text)[1:-1], repr(text)[1:-1], " ".join(text.split())}
+
+
+def _mask_cut(text: str, secret: str) -> str:
+    """Mask the beginnings of a secret that a cut has left."""
+    if _CUT not in text:
+        return text
+    pieces = text.split(_CUT)
+    return _CUT.join([*(_without_end(piece, secret) for piece in pieces[:-1]), pieces[-1]])
+
+
+def _without_end(text: str, secret: str) -> str:
+    lengths = range(len(secret) - 1, _SHORTEST - 1, -1)
+    length = next((length for length in lengths if text.endswith(secret[:length])), 0)
+    return f"{text[:-length]}{MASK}" if length else text

@@ -15,6 +15,7 @@ from gohan_jobs.worker.claim import Claim
 __all__ = ["finish_of", "too_large"]
 
 _LONGEST_REASON = 2_000
+_LONGEST_ERROR = 8_000
 
 
 def finish_of(claim: Claim, outcome: Done | GiveUp, redactor: Redactor) -> Finish:
@@ -87,7 +88,7 @@ def _state(claim: Claim, outcome: Done, outputs: tuple[StackOutput, ...] | None)
 
 def _failure(claim: Claim, outcome: GiveUp, redactor: Redactor) -> Finish:
     job = claim.job
-    reason = redactor.scrub(outcome.reason, _secrets(claim, redactor))
+    reason = _bounded(redactor.scrub(outcome.reason, _secrets(claim, redactor)))
     ignored = job.on_failure == OnFailure.IGNORE
     removes = _silent(claim)
     state = None
@@ -109,10 +110,15 @@ def _failure(claim: Claim, outcome: GiveUp, redactor: Redactor) -> Finish:
 
 def _scrubbed(claim: Claim, stack: HeatStack | None, redactor: Redactor) -> HeatStack | None:
     """Heat may quote a parameter in its reason."""
-    if stack is None:
-        return None
+    if stack is None or not stack.status_reason:
+        return stack
     reason = redactor.scrub(stack.status_reason, _secrets(claim, redactor))
     return attrs.evolve(stack, status_reason=reason)
+
+
+def _bounded(reason: str) -> str:
+    """Cut after the scrubbing, or half a secret could be left, which nothing finds."""
+    return reason if len(reason) <= _LONGEST_ERROR else f"{reason[: _LONGEST_ERROR - 1]}…"
 
 
 def _secrets(claim: Claim, redactor: Redactor) -> frozenset[str]:
