@@ -254,6 +254,7 @@ class Board:
             return
         _discard(self._by_template, job.notes.template_id, job.job_id)
         held_before, job.notes = job.notes.held_for, notes
+        job.begun = job.begun or notes.begun
         if notes.template_id:
             self._by_template.setdefault(notes.template_id, {})[job.job_id] = job
         self._reconsider(job)
