@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -78,13 +77,16 @@ def test_commands_are_loaded_when_they_are_called() -> None:
     assert done.stderr == "[]\n"
 
 
-def test_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_as_a_module() -> None:
     """``python -m gohan_jobs.cli`` works where no script is installed."""
-    monkeypatch.setattr("sys.argv", ["gohan-jobs", "--version"])
-    with pytest.raises(SystemExit) as caught:
-        runpy.run_module("gohan_jobs.cli", run_name="__main__", alter_sys=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "gohan_jobs.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     said = f"gohan-jobs, version {gohan_jobs.__version__}\n"
-    assert (0, said) == (caught.value.code, capsys.readouterr().out)
+    assert (0, said, "") == (done.returncode, done.stdout, done.stderr)
 
 
 def test_commands_are_named_for_completion() -> None:
