@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import datetime as dt
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,11 +21,11 @@ from history import problems_of
 
 __all__ = ["Claimed", "Evidence", "claims_in", "holders_in", "problems_in"]
 
-_LATE = 1.0
-"""Seconds by which a revision may be heard late, on a busy machine."""
+_LATE = 0.1
+"""Seconds by which a claim may be logged late, on a busy machine."""
 
 _POISON = "given up after"
-_LOG = re.compile(r"^(\S+ \S+) \w+ gohan_jobs (\w+) (\{.*\})$", re.MULTILINE)
+_CLAIMED = re.compile(r"^(\S+ \S+),(\d+) .* JobClaimed .*\bholder=(\S+)", re.MULTILINE)
 
 
 @attrs.frozen
@@ -137,13 +136,13 @@ def _final(heard: Iterable[Heard]) -> dict[str, Entry]:
     return entries
 
 
-def holders_in(members: Iterable[Member]) -> dict[str, Member]:
-    """Who held which reservation, by its uuid, as the logs say."""
-    found: dict[str, Member] = {}
+def holders_in(members: Iterable[Member]) -> dict[str, tuple[Member, float]]:
+    """Who held which reservation, by its uuid, and since when, as the logs say."""
+    found: dict[str, tuple[Member, float]] = {}
     for member in members:
-        for _, kind, facts in _LOG.findall(member.log.read_text(errors="replace")):
-            if kind == "JobClaimed":
-                found[ast.literal_eval(facts)["holder"]] = member
+        for at, fraction, holder in _CLAIMED.findall(member.log.read_text(errors="replace")):
+            since = dt.datetime.fromisoformat(f"{at}.{fraction}").timestamp()
+            found[holder] = member, since
     return found
 
 
@@ -248,14 +247,17 @@ def _lateness(evidence: Evidence, claims: Sequence[Claimed]) -> Iterable[str]:
     holders = holders_in(evidence.members)
     of_stack: dict[str, list[Claimed]] = {}
     for claim in claims:
-        of_stack.setdefault(stack_name(claim.resource), []).append(claim)
+        # Its holder knew of it before it was heard of here.
+        since = holders[claim.holder][1] if claim.holder in holders else claim.since
+        known = attrs.evolve(claim, since=min(since, claim.since))
+        of_stack.setdefault(stack_name(claim.resource), []).append(known)
     for call in evidence.calls:
         moment = dt.datetime.fromisoformat(call["at"]).timestamp()
         candidates = [c for c in of_stack.get(call["stack"], ()) if _may_be_of(call, c)]
         if any(claim.covers(moment) for claim in candidates):
             continue
         earlier = [claim for claim in candidates if claim.since - _LATE <= moment]
-        if not any(_stood_still(holders.get(c.holder), c.since, moment) for c in earlier):
+        if not any(_stood_still(holders, c, moment) for c in earlier):
             yield f"{call['op']} of {call['stack']} at {call['at']}, which nobody held"
 
 
@@ -265,8 +267,9 @@ def _may_be_of(call: dict[str, Any], claim: Claimed) -> bool:
     return f"gohan-jobs:{claim.job_id.version}:{claim.job_id.suffix}" in call["tags"]
 
 
-def _stood_still(member: Member | None, since: float, until: float) -> bool:
+def _stood_still(holders: Mapping[str, tuple[Member, float]], claim: Claimed, until: float) -> bool:
     """Whether a process was frozen between its claim and its call."""
+    member, since = holders.get(claim.holder, (None, claim.since))
     return member is not None and any(
         frozen.since <= until and frozen.until >= since for frozen in member.frozen
     )
