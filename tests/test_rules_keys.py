@@ -228,7 +228,7 @@ def test_rule_27_a_job_of_another_tenant_is_set_aside() -> None:
     key = forged(world, "victim")
     worker = world.peer(roles=(Role.WORKER,))
     world.pass_time(10, worker)
-    assert [] == world.heat.calls or {"victim"}.isdisjoint(c.tenant for c in world.heat.calls)
+    assert {"victim"}.isdisjoint(call.tenant for call in world.heat.calls)
     assert [] == world.changes()
     assert key in [event.key for event in world.told(ConfigSetAside)]
     restarted = world.peer(roles=(Role.MANAGER,), seed=8)
