@@ -92,6 +92,10 @@ api_modules = [
     "gohan_jobs.orchestrators.simulated",
     "gohan_jobs.testing.stores",
     "gohan_jobs.testing.orchestrators",
+    "gohan_jobs.testing.handlers",
+    "gohan_jobs.testing.simulation",
+    "gohan_jobs.testing.processes",
+    "gohan_jobs.testing.plugin",
     "gohan_jobs.testing.faults",
     "gohan_jobs.testing.etcd",
 ]
