@@ -5,7 +5,7 @@
     class TestDnsHandler(HandlerSuite):
         schemas = SCHEMAS
 
-        def handlers(self) -> dict[str, Handler]:
+        def handlers(self) -> Mapping[str, AnyHandler]:
             return {"dns_worker": DnsHandler(self.dns)}
 
         def begin(self) -> None:
@@ -26,6 +26,7 @@ is left without a fault.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import pytest
 
@@ -57,7 +58,7 @@ class HandlerSuite:
 
     # To be overridden.
 
-    def handlers(self) -> dict[str, AnyHandler]:
+    def handlers(self) -> Mapping[str, AnyHandler]:
         """The handlers of a process that starts; called for each life of each process."""
         raise NotImplementedError("say which handlers to test")
 
