@@ -411,6 +411,14 @@ def test_metrics_of_a_worker(measured: list[Answer]) -> None:
     assert [(200, True)] == [(it.status, "gohan_jobs_leader 0.0" in it.body) for it in measured]
 
 
+@pytest.mark.usefixtures("recorder")
+def test_a_handler_that_no_package_offers() -> None:
+    """A handler that was asked for and is not there is said at once, in one line."""
+    result = run(*ENOUGH, "--handlers", "nobody_offers_this")
+    assert (1, 1) == (result.exit_code, result.stderr.count("\n"))
+    assert "nobody_offers_this" in result.stderr
+
+
 def test_a_manager_needs_no_heat(recorder: Recorder) -> None:
     """Who only manages is not asked where Heat is."""
     result = run(*ENOUGH[:4], "--roles", "manager")

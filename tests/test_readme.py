@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from gohan_jobs.cli.main import COMMANDS
@@ -47,3 +48,10 @@ def test_every_command_is_listed() -> None:
     """The table of commands lists all there are, and no other."""
     listed = re.findall(r"^\| `gohan-jobs (\S+)", README, re.MULTILINE)
     assert sorted(COMMANDS) == sorted(name.rstrip("`") for name in listed)
+
+
+def test_every_extra_is_listed() -> None:
+    """The table of extras lists all there are, and no other."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = re.findall(r"^\| `gohan-jobs\[(\w+)\]`", README, re.MULTILINE)
+    assert sorted(project["optional-dependencies"]) == sorted(listed)

@@ -22,6 +22,7 @@ from gohan_jobs.cli.connections import SIMULATED, HeatOptions, read_schemas
 from gohan_jobs.cli.signals import ending_signals
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.events import Hook, log_event
+from gohan_jobs.handlers import Handlers
 from gohan_jobs.instrumentation import ObservedOrchestrator
 from gohan_jobs.lifecycle import Lifecycle, Role
 from gohan_jobs.manager import ManagerOptions
@@ -74,6 +75,12 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
     metavar="manager,worker",
     default=f"{Role.MANAGER},{Role.WORKER}",
 )
+@option(
+    "--handlers",
+    "Handlers of installed packages to offer; all of them unless given.",
+    type=words(),
+    metavar="NAME,...",
+)
 @option("--slots", "Jobs at a time.", type=click.IntRange(1), default=8)
 @option("--worker-lease", "Seconds of a worker's lease.", type=_SECONDS, default=60.0)
 @option("--leader-lease", "Seconds of the leader's lease.", type=_SECONDS, default=65.0)
@@ -111,6 +118,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
             heat,
             schemas,
             roles=options["roles"],
+            handlers=Handlers().discover(options["handlers"]),
             hooks=hooks,
             manager=ManagerOptions(
                 leader_ttl=options["leader_lease"], claim_pause=heat.request_timeout
