@@ -12,6 +12,7 @@ from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.dispatch import Dispatch
 from gohan_jobs.manager.intake import Intake
 from gohan_jobs.manager.loading import Loader
+from gohan_jobs.manager.repairs import Repairs
 from gohan_jobs.manager.reports import Reports
 from gohan_jobs.stores.base import Event, EventKind, Watch
 
@@ -26,6 +27,7 @@ class Follower:
         intake: gets changes of configs.
         dispatch: gets changes in the queue.
         reports: gets monitoring reports.
+        repairs: gets the stacks to make right.
         loader: reads single jobs.
         wake: called, on any thread, when there is something.
     """
@@ -37,6 +39,7 @@ class Follower:
         intake: Intake,
         dispatch: Dispatch,
         reports: Reports,
+        repairs: Repairs,
         loader: Loader,
         wake: Callable[[], None] | None,
     ) -> None:
@@ -45,6 +48,7 @@ class Follower:
         self._intake = intake
         self._dispatch = dispatch
         self._reports = reports
+        self._repairs = repairs
         self._loader = loader
         self._wake = wake
         self._watches: list[tuple[Watch, Callable[[Event], None]]] = []
@@ -60,6 +64,7 @@ class Follower:
             (keys.config, self._on_config),
             (own.workers_prefix, self._on_worker),
             (own.reports_prefix, self._on_report),
+            (own.repairs_prefix, self._on_repair),
         ):
             watch = self._desk.store.watch(prefix, revision, wake=self._wake)
             self._watches.append((watch, handle))
@@ -134,6 +139,10 @@ class Follower:
         prefix = self._desk.queue.own.reports_prefix
         if event.entry is not None:
             self._reports.held(ResourcePath(event.key.removeprefix(prefix)))
+
+    def _on_repair(self, event: Event) -> None:
+        prefix = self._desk.queue.own.repairs_prefix
+        self._repairs.heard(ResourcePath(event.key.removeprefix(prefix)), event.entry)
 
     # The queue.
 

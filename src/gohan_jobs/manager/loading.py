@@ -15,6 +15,7 @@ from gohan_jobs.manager.changes import Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.dispatch import Dispatch
 from gohan_jobs.manager.intake import Intake
+from gohan_jobs.manager.repairs import Repairs
 from gohan_jobs.manager.reports import Reports
 from gohan_jobs.stores.base import Compare, Entry, Put, Transaction, scan
 
@@ -29,11 +30,19 @@ class Loader:
         intake: gets the configs.
         dispatch: gets the jobs.
         reports: gets held monitoring reports.
+        repairs: gets the stacks to make right.
         codec: reads records.
     """
 
     def __init__(
-        self, desk: Desk, *, intake: Intake, dispatch: Dispatch, reports: Reports, codec: Codec
+        self,
+        desk: Desk,
+        *,
+        intake: Intake,
+        dispatch: Dispatch,
+        reports: Reports,
+        repairs: Repairs,
+        codec: Codec,
     ) -> None:
         self._desk = desk
         self._keys = codec.keys
@@ -41,6 +50,7 @@ class Loader:
         self._intake = intake
         self._dispatch = dispatch
         self._reports = reports
+        self._repairs = repairs
 
     def load(self, revision: int, *, accept: bool) -> None:
         """Read everything as of a revision.
@@ -71,6 +81,7 @@ class Loader:
         self._intake.clear()
         self._dispatch.clear()
         self._reports.clear()
+        self._repairs.clear()
 
     def _scan(self, prefix: str, revision: int) -> Iterator[Entry]:
         for page in scan(self._desk.store, prefix, revision=revision):
@@ -98,6 +109,9 @@ class Loader:
             desk.quarantine[found.key] = (found.mod_revision, entry.mod_revision)
         for entry in self._scan(own.orphans_prefix, revision):
             desk.orphans.add(ResourcePath(entry.key.removeprefix(own.orphans_prefix)))
+        for entry in self._scan(own.repairs_prefix, revision):
+            path = ResourcePath(entry.key.removeprefix(own.repairs_prefix))
+            self._repairs.heard(path, entry)
         for entry in self._scan(own.reports_prefix, revision):
             self._reports.held(ResourcePath(entry.key.removeprefix(own.reports_prefix)))
 

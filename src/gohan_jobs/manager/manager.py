@@ -24,6 +24,7 @@ from gohan_jobs.manager.following import Follower
 from gohan_jobs.manager.intake import Intake
 from gohan_jobs.manager.leadership import Leadership
 from gohan_jobs.manager.loading import Loader
+from gohan_jobs.manager.repairs import Repairs
 from gohan_jobs.manager.reports import Reports
 from gohan_jobs.queue import Queue
 from gohan_jobs.redaction import Redactor
@@ -95,11 +96,13 @@ class Manager:
         self._intake = Intake(self._desk)
         self._dispatch = Dispatch(self._desk)
         self._reports = Reports(self._desk)
+        self._repairs = Repairs(self._desk)
         self._loader = Loader(
             self._desk,
             intake=self._intake,
             dispatch=self._dispatch,
             reports=self._reports,
+            repairs=self._repairs,
             codec=codec,
         )
         self._follower = Follower(
@@ -107,6 +110,7 @@ class Manager:
             intake=self._intake,
             dispatch=self._dispatch,
             reports=self._reports,
+            repairs=self._repairs,
             loader=self._loader,
             wake=wake,
         )
@@ -196,6 +200,7 @@ class Manager:
             or self._dispatch.step()
             or self._intake.step()
             or self._reports.step()
+            or self._repairs.step()
             or self._desk.timers.run(self._clock.now())
         )
 

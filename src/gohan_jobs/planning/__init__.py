@@ -34,6 +34,7 @@ from gohan_jobs.planning.plans import (
     read_error,
 )
 from gohan_jobs.planning.removals import plan_removal
+from gohan_jobs.planning.repairs import plan_repair, plan_stray_removal
 from gohan_jobs.planning.workflow import MAX_DEPENDENCIES
 
 __all__ = [
@@ -61,5 +62,7 @@ __all__ = [
     "incarnation_is_current",
     "plan_change",
     "plan_removal",
+    "plan_repair",
+    "plan_stray_removal",
     "read_error",
 ]

@@ -34,7 +34,12 @@ from gohan_jobs.records import (
 )
 from gohan_jobs.schemas import Schema, Schemas
 
-__all__ = ["evaluate_again", "incarnation_is_current", "plan_change"]
+__all__ = [
+    "evaluate_again",
+    "incarnation_is_current",
+    "plan_change",
+    "plan_without_looking_back",
+]
 
 
 def incarnation_is_current(create_revision: int, processed_revision: int) -> bool:
@@ -63,6 +68,20 @@ def plan_change(change: Change, known: Known, schemas: Schemas, suffix: Callable
         previous = earlier[0]
     seen = None if previous is None else _already_seen(change, previous, known)
     return seen or _Planner(change, known, schemas, suffix, previous).plan()
+
+
+def plan_without_looking_back(
+    change: Change, known: Known, schemas: Schemas, suffix: Callable[[], str]
+) -> Plan:
+    """As :func:`plan_change`, of a config that has been dealt with already.
+
+    Args:
+        change: what was read.
+        known: everything else.
+        schemas: the types.
+        suffix: as in :func:`plan_change`.
+    """
+    return _Planner(change, known, schemas, suffix, change.processed).plan()
 
 
 def _already_seen(change: Change, previous: ProcessedConfig, known: Known) -> Plan | None:

@@ -24,7 +24,7 @@ from gohan_jobs.planning.workflow import TooManyDependencies, build_jobs
 from gohan_jobs.records import Action, ConfigRecord, ProcessedConfig
 from gohan_jobs.schemas import Schemas
 
-__all__ = ["plan_removal"]
+__all__ = ["delete_job", "plan_removal"]
 
 
 def plan_removal(
@@ -50,7 +50,7 @@ def plan_removal(
     if processed is None or (reason and not removal.delete_orphans):
         return Orphaned(reason=reason, collapse=older.collapse)
     try:
-        return _delete_job(removal, processed, known, schemas, suffix)
+        return delete_job(removal, processed, known, schemas, suffix)
     except (InvalidKey, TooManyDependencies) as error:
         return Orphaned(reason=str(error), collapse=older.collapse)
 
@@ -77,14 +77,26 @@ def _last_known(removal: Removal, known: Known) -> ProcessedConfig | None:
     return ProcessedConfig(body=body, deleted=True, version=0)
 
 
-def _delete_job(
+def delete_job(
     removal: Removal,
     processed: ProcessedConfig,
     known: Known,
     schemas: Schemas,
     suffix: Callable[[], str],
 ) -> Enqueue:
-    """The job that removes a stack whose config is gone (``rules`` 11)."""
+    """The job that removes a stack whose config is gone (``rules`` 11).
+
+    Args:
+        removal: whose key is gone.
+        processed: what is known of its config.
+        known: everything else.
+        schemas: the types.
+        suffix: as in :func:`~gohan_jobs.planning.plan_change`.
+
+    Raises:
+        InvalidKey: the resource can't be named in a job's id.
+        TooManyDependencies: it would wait for too many.
+    """
     older = superseded(known.jobs_of(removal.resource), deleting=True)
     composer = StepComposer(_as_change(removal, processed), known, schemas, processed)
     jobs = build_jobs(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gohan_jobs.bookkeeping import Failure, JobNotes
+from gohan_jobs.bookkeeping import Failure, JobNotes, Repair
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.queue.parts import Builder, Fence, Finish
 from gohan_jobs.stores.base import Compare, Delete, Get, Operation, Put, Transaction
@@ -86,6 +86,14 @@ class WorkerTransactions(Builder):
                 Delete(self.keys.job_state_of(ResourcePath(notes.path))),
             ),
         )
+
+    def ask_repair(self, job_id: JobId, path: ResourcePath, tenant: str) -> Transaction:
+        """Say that a stack was changed by one whose claim had ended; not fenced, for that reason.
+
+        Nothing is compared: to ask twice is to ask once.
+        """
+        repair = Repair(tenant=tenant, job=str(job_id))
+        return Transaction((), (Put(self.own.repair(path), self.own.dumps(repair)),))
 
     def _results(self, path: ResourcePath, finish: Finish) -> Iterable[Operation]:
         job_state = self.keys.job_state_of(path)

@@ -96,6 +96,7 @@ class Claim:
         self.attempt = notes.attempts + 1
         self._lease = lease
         self._lease_id = lease.id
+        self._acting = False
         self._stopped = ""
         self._superseded = ""
 
@@ -118,6 +119,18 @@ class Claim:
     def stopped(self) -> bool:
         """Whether it is to be handed back unless it is through: its worker stops."""
         return bool(self._stopped)
+
+    @property
+    def too_late(self) -> bool:
+        """Whether it was guarded, so something was changed, and may have ended before that.
+
+        The guard leaves time for a call; a process that stood still after it had none.
+        """
+        return self._acting and (self.lost or self._lease.remaining <= 0)
+
+    def resumed(self) -> None:
+        """Its handler is called, and has changed nothing yet."""
+        self._acting = False
 
     def supersede(self, reason: str) -> None:
         """Tell the handler to stop: nobody wants the result any more. Idempotent."""
@@ -142,3 +155,4 @@ class Claim:
                 f"its lease surely lives {max(remaining, 0.0):.1f} s, the call may take "
                 f"{seconds:g} s",
             )
+        self._acting = True

@@ -18,6 +18,8 @@ from gohan_jobs.events import (
 )
 from gohan_jobs.exceptions import TransactionTooLarge
 from gohan_jobs.handlers import Done, GiveUp
+from gohan_jobs.keys import ResourcePath
+from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.queue import Finish, Queue
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.stores.base import Entry, Store, Transaction, TransactionResult
@@ -109,6 +111,13 @@ class Endings:
         )
         if result.succeeded:
             self._tell(claim, JobHandedBack, reason=reason, after=after)
+
+    def ask_repair(self, claim: Claim) -> None:
+        """Say that a stack may not be what it was left as: it was changed without a claim."""
+        if claim.job_id.handler == HEAT_HANDLER:
+            tenant = str(claim.job.resource_input.get("tenant_id", ""))
+            path = ResourcePath(claim.notes.path)
+            self._store.transact(self._queue.ask_repair(claim.job_id, path, tenant))
 
     def set_aside(self, found: Unusable) -> None:
         """A job that must not run stays in the queue, set aside (``rules`` 10)."""

@@ -15,7 +15,17 @@ from gohan_jobs.orchestrators.base import Stack
 from gohan_jobs.queue import Fence
 from gohan_jobs.worker.claim import Claim
 
-__all__ = ["Inbox", "Item", "Looked", "Returned", "Stopped", "Superseded", "Unusable", "Verdict"]
+__all__ = [
+    "Inbox",
+    "Item",
+    "Late",
+    "Looked",
+    "Returned",
+    "Stopped",
+    "Superseded",
+    "Unusable",
+    "Verdict",
+]
 
 
 @attrs.frozen
@@ -38,6 +48,13 @@ class Returned:
 
     claim: Claim
     verdict: Verdict
+
+
+@attrs.frozen
+class Late:
+    """A claim had ended before its handler changed something: somebody has to look."""
+
+    claim: Claim
 
 
 @attrs.frozen
@@ -65,7 +82,7 @@ class Looked:
     seen: Mapping[str, Stack | None]
 
 
-Item: TypeAlias = Returned | Unusable | Looked
+Item: TypeAlias = Returned | Unusable | Looked | Late
 """What a worker's thread has to act on."""
 
 

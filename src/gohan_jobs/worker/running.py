@@ -14,7 +14,7 @@ from gohan_jobs.poller import Settled, StackPoller
 from gohan_jobs.worker.claim import Claim
 from gohan_jobs.worker.context import Contexts
 from gohan_jobs.worker.executors import Executor
-from gohan_jobs.worker.returned import Inbox, Looked, Returned, Verdict
+from gohan_jobs.worker.returned import Inbox, Late, Looked, Returned, Verdict
 
 __all__ = ["Runner"]
 
@@ -67,10 +67,13 @@ class Runner:
         context = self._contexts.of(claim)
 
         def run() -> None:
+            claim.resumed()
             try:
                 verdict: Verdict = work(context)
             except Exception as error:  # noqa: BLE001 - judged on the worker's thread
                 verdict = error
+            if claim.too_late:
+                self._inbox.put(Late(claim))
             self._inbox.put(Returned(claim, verdict))
 
         self._executor.submit(run)

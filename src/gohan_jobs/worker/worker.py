@@ -36,6 +36,7 @@ from gohan_jobs.worker.registration import Registration
 from gohan_jobs.worker.returned import (
     Inbox,
     Item,
+    Late,
     Looked,
     Returned,
     Stopped,
@@ -324,6 +325,8 @@ class Worker:
             self._runner.looked(item)
         elif isinstance(item, Unusable):
             self._endings.set_aside(item)
+        elif isinstance(item, Late):
+            self._endings.ask_repair(item.claim)
         elif self._claims.get(item.claim.job_id) is item.claim:
             self._judge(item.claim, item.verdict)
             self._runner.acted_on(item.claim)

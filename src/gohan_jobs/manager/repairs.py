@@ -1,0 +1,128 @@
+"""Stacks that a worker changed without a claim are made right, once their resource is at rest."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from gohan_jobs.bookkeeping import Repair
+from gohan_jobs.exceptions import GohanJobsError
+from gohan_jobs.keys import ResourcePath
+from gohan_jobs.manager.changes import Draft, Pending
+from gohan_jobs.manager.desk import Desk
+from gohan_jobs.manager.drafting import Drafting
+from gohan_jobs.planning import Change, Enqueue, Removal, plan_repair, plan_stray_removal
+from gohan_jobs.stores.base import Compare, Delete, Entry, Transaction
+
+__all__ = ["Repairs"]
+
+_Situation: TypeAlias = tuple[int, int]
+"""The config's mod revision, and that of what asks for the repair."""
+
+
+class Repairs:
+    """Plans a job for each stack that is to be made right (``rules`` 18).
+
+    Args:
+        desk: what is known, and how to write.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._drafting = Drafting(desk)
+        self._asked: dict[ResourcePath, int] = {}
+        self._tried: dict[ResourcePath, _Situation] = {}
+
+    def clear(self) -> None:
+        """Forget everything, before all is read again."""
+        self._asked.clear()
+        self._tried.clear()
+
+    def heard(self, path: ResourcePath, entry: Entry | None) -> None:
+        """Somebody asks for a repair, or it is done."""
+        if entry is None:
+            self._forget(path)
+        else:
+            self._asked[path] = entry.mod_revision
+
+    def step(self) -> bool:
+        """Plan one repair; whether there was any that can be planned now."""
+        for path in self._asked:
+            situation = self._situation(path)
+            if situation is not None and self._tried.get(path) != situation:
+                if self._repair(path):
+                    self._tried[path] = situation
+                return True
+        return False
+
+    def _situation(self, path: ResourcePath) -> _Situation | None:
+        """What a repair depends on; None while the resource has jobs, or its config is held."""
+        desk = self._desk
+        reference = desk.estate.reference(path)
+        busy = reference is not None and desk.board.of_resource(reference)
+        if busy or desk.view.held(path):
+            return None
+        entry = desk.estate.config_entry(path)
+        return (0 if entry is None else entry.mod_revision, self._asked[path])
+
+    def _forget(self, path: ResourcePath) -> None:
+        self._asked.pop(path, None)
+        self._tried.pop(path, None)
+
+    def _repair(self, path: ResourcePath) -> bool:
+        """Plan a repair; whether it need not be tried again before something changes."""
+        desk = self._desk
+        asked = desk.store.get(desk.queue.own.repair(path))
+        if asked is None:
+            return True  # done; that it is gone will be heard
+        entry = desk.estate.config_entry(path)
+        plan = self._plan(path, asked, entry)
+        if plan is None:
+            return True
+        pending = Pending(path, entry, 0 if entry is None else entry.mod_revision, reread=True)
+        draft = self._drafting.draft(pending, plan, entry)
+        assert draft is not None  # noqa: S101 - jobs are always written
+        return self._carry_out(draft, asked)
+
+    def _plan(self, path: ResourcePath, asked: Entry, entry: Entry | None) -> Enqueue | None:
+        desk = self._desk
+        identified = desk.estate.identify(path)
+        if identified is None:
+            return None
+        schema, resource = identified
+        try:
+            tenant = desk.queue.own.loads(asked.key, asked.value, Repair).tenant
+            config = desk.estate.config(path)
+        except GohanJobsError:
+            return None  # a broken config is set aside; what comes after it is looked at
+        if config is not None and entry is not None:
+            change = Change(
+                path=path,
+                resource=resource,
+                schema=schema,
+                config=config,
+                create_revision=entry.create_revision,
+                mod_revision=entry.mod_revision,
+            )
+            return plan_repair(change, desk.view, desk.schemas, desk.suffix)
+        removal = Removal(path=path, resource=resource, schema=schema)
+        return plan_stray_removal(removal, tenant, desk.view, desk.schemas, desk.suffix)
+
+    def _carry_out(self, draft: Draft, asked: Entry) -> bool:
+        """Queue the jobs, and take back what asked for them, all at once; whether that was done."""
+        transaction = draft.transaction
+        compare = Compare.unchanged(asked.key, asked.mod_revision)
+        transaction = Transaction(
+            (*transaction.compares, compare), (*transaction.success, Delete(asked.key))
+        )
+        self._drafting.assume(draft)
+        try:
+            result = self._desk.commit(transaction)
+        except Exception:
+            self._drafting.retract(draft)
+            raise
+        if result.succeeded:
+            self._drafting.done(draft, result)
+        else:
+            self._drafting.retract(draft)
+            self._desk.refresh(draft.pending.path)
+        return result.succeeded
