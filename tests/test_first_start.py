@@ -6,10 +6,10 @@ import itertools
 
 import attrs
 import pytest
-from worlds import NETWORK, World
 
 from gohan_jobs import ConfigRecord, ProcessedConfig, StateRecord, WorkerState
 from gohan_jobs.stores.base import Put, Transaction
+from worlds import NETWORK, World
 
 BODY = {"id": "n1", "tenant_id": "t", "name": "blue"}
 CONFIG = ConfigRecord(body=BODY, version=3)

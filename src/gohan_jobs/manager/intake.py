@@ -10,7 +10,7 @@ import attrs
 
 from gohan_jobs.bookkeeping import Band
 from gohan_jobs.exceptions import GohanJobsError, TransactionTooLarge
-from gohan_jobs.keys import ResourcePath
+from gohan_jobs.keys import JobId, ResourcePath
 from gohan_jobs.manager.changes import Draft, Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.drafting import Drafting
@@ -54,6 +54,7 @@ class Intake:
         self._resync: deque[Pending] = deque()
         self._latest: dict[ResourcePath, int] = {}
         self._assumed: list[Draft] = []
+        self._after: dict[ResourceRef, Pending] = {}
 
     def __len__(self) -> int:
         return len(self._fresh) + len(self._resync)
@@ -64,6 +65,7 @@ class Intake:
         self._resync.clear()
         self._latest.clear()
         self._assumed.clear()
+        self._after.clear()
         self._holds.clear()
 
     def receive(self, pending: Pending) -> None:
@@ -80,6 +82,7 @@ class Intake:
 
     def step(self) -> bool:
         """Handle the next changes, as many as fit one transaction; whether there were any."""
+        self._take_up()
         if not len(self):
             return False
         taken: list[Pending] = []
@@ -114,6 +117,24 @@ class Intake:
             self._retract(self._assumed[-1])
         for pending in reversed(taken):
             self._again(pending)
+
+    def _await_jobs(
+        self, pending: Pending, resource: ResourceRef, collapse: tuple[JobId, ...] = ()
+    ) -> bool:
+        """Put off a result that needs no job while an older version's is unfinished.
+
+        That one's result would come later, and stand for this version's.
+        """
+        jobs = self._desk.board.jobs_of(resource)
+        if all(job.job_id in collapse for job in jobs):
+            return False
+        self._after[resource] = attrs.evolve(pending, reread=True)
+        return True
+
+    def _take_up(self) -> None:
+        """Go on with what was put off, where the older version has ended."""
+        for resource in [ref for ref in self._after if not self._desk.board.jobs_of(ref)]:
+            self._fresh.append(self._after.pop(resource))
 
     def _again(self, pending: Pending) -> None:
         self._latest[pending.path] = max(pending.revision, self._latest.get(pending.path, 0))
@@ -195,7 +216,8 @@ class Intake:
         try:
             config = desk.estate.config(path)
         except GohanJobsError as error:
-            self._set_aside(pending, entry, _readable_version(entry.value), str(error))
+            if not self._await_jobs(pending, resource):
+                self._set_aside(pending, entry, _readable_version(entry.value), str(error))
             return None
         assert config is not None  # noqa: S101 - its entry is there
         if desk.quarantine.get(entry.key, (0, 0))[0] != entry.mod_revision:
@@ -242,6 +264,8 @@ class Intake:
             assert entry is not None  # noqa: S101 - a removal is never set aside
             assert config is not None  # noqa: S101 - likewise
             self._set_aside(pending, entry, config.version, plan.reason)
+            return None
+        if isinstance(plan, Publish) and self._await_jobs(pending, resource, plan.collapse):
             return None
         return self._drafting.draft(pending, plan, entry)
 
