@@ -14,10 +14,11 @@ from gohan_jobs.keyspace import settled_in
 from gohan_jobs.manager.changes import Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.dispatch import Dispatch
+from gohan_jobs.manager.foreigners import Foreigners
 from gohan_jobs.manager.intake import Intake
 from gohan_jobs.manager.repairs import Repairs
 from gohan_jobs.manager.reports import Reports
-from gohan_jobs.stores.base import Compare, Entry, Put, Transaction, scan
+from gohan_jobs.stores.base import Entry, scan
 
 __all__ = ["Loader"]
 
@@ -50,6 +51,7 @@ class Loader:
         self._intake = intake
         self._dispatch = dispatch
         self._reports = reports
+        self._foreigners = Foreigners(desk)
         self._repairs = repairs
 
     def load(self, revision: int, *, accept: bool) -> None:
@@ -142,7 +144,7 @@ class Loader:
 
     def _load_places(self, revision: int) -> dict[JobId, tuple[Place | None, int]]:
         """Where each job stands; of two places, which an old worker can leave, the later one."""
-        found: dict[JobId, tuple[Place | None, int]] = {}
+        found: dict[JobId, tuple[Place, Entry]] = {}
         for place in Place:
             prefix = self._keys.place_prefix(place)
             for entry in self._scan(prefix, revision):
@@ -151,9 +153,17 @@ class Loader:
                 except InvalidKey as error:
                     self._desk.set_aside(entry.key, entry.mod_revision, str(error))
                     continue
-                if found.get(job_id, (None, 0))[1] < entry.mod_revision:
-                    found[job_id] = (place, entry.mod_revision)
-        return found
+                found[job_id] = self._later(job_id, found.get(job_id), (place, entry))
+        return {job_id: (place, entry.mod_revision) for job_id, (place, entry) in found.items()}
+
+    def _later(
+        self, job_id: JobId, one: tuple[Place, Entry] | None, other: tuple[Place, Entry]
+    ) -> tuple[Place, Entry]:
+        if one is None:
+            return other
+        older, newer = sorted((one, other), key=lambda found: found[1].mod_revision)
+        self._foreigners.tidy(job_id, older, newer)
+        return newer
 
     def _set_strays_aside(self, places: dict[JobId, tuple[Place | None, int]]) -> None:
         for job_id, (place, revision) in places.items():
@@ -179,32 +189,23 @@ class Loader:
             desk.set_aside(entry.key, entry.mod_revision, "no schema has this job's type")
             return None
         path = schema.path_of(job_id.resource_id)
-        notes = self._notes(job_id, path, noted)
+        notes = self._notes(path, noted)
         try:
             job = desk.queue.read_job(entry)
         except GohanJobsError as error:
             desk.set_aside(entry.key, entry.mod_revision, str(error))
             return Tracked.unreadable(job_id, path, notes)
+        if noted is None:
+            notes = self._foreigners.adopt(job, notes)
         return Tracked.of(job, path, notes, None, 0)
 
-    def _notes(self, job_id: JobId, path: ResourcePath, noted: Entry | None) -> JobNotes:
-        own = self._desk.queue.own
+    def _notes(self, path: ResourcePath, noted: Entry | None) -> JobNotes:
         if noted is not None:
             try:
-                return own.loads(noted.key, noted.value, JobNotes)
+                return self._desk.queue.own.loads(noted.key, noted.value, JobNotes)
             except GohanJobsError as error:
                 self._desk.set_aside(noted.key, noted.mod_revision, str(error))
-        config = self._desk.estate.config_entry(path)
-        notes = JobNotes(
-            planned_at=self._desk.now_text(),
-            path=path,
-            config_create=config.create_revision if config is not None else 0,
-            config_mod=config.mod_revision if config is not None else 0,
-        )
-        key = own.job(job_id)
-        if noted is None:  # for the worker that claims it
-            self._desk.commit(Transaction((Compare.absent(key),), (Put(key, own.dumps(notes)),)))
-        return notes
+        return self._foreigners.notes(path)
 
     # Differences.
 

@@ -169,10 +169,12 @@ class Claiming:
         )
         job_id = attempt.job_id
         fence = Fence(self._queue.keys.place(Place.WORKING, job_id), revision)
-        notes = _made_up(self._path(job_id), config)
+        notes = JobNotes(planned_at="", path=self._path(job_id))
         try:
             if notes_entry is not None:
                 notes = self._queue.own.loads(notes_entry.key, notes_entry.value, JobNotes)
+            elif job_entry is not None:
+                return Reserved(Unusable(job_id, fence, notes))
             if job_entry is None:
                 raise InvalidKey(self._queue.keys.job(job_id), "a ready job without a document")
             claim = Claim(
@@ -213,18 +215,6 @@ class Claiming:
             return ""  # a later version that is broken: the leader sets it aside
         same = record.body.get("tenant_id") == tenant
         return "" if same else "the job's tenant is not its config's"
-
-
-def _made_up(path: ResourcePath, config: Entry | None) -> JobNotes:
-    """What the notes on a job would say that another program queued."""
-    if config is None:
-        return JobNotes(planned_at="", path=path)
-    return JobNotes(
-        planned_at="",
-        path=path,
-        config_create=config.create_revision,
-        config_mod=config.mod_revision,
-    )
 
 
 def _obsolete(claim: Claim, config: Entry | None) -> bool:

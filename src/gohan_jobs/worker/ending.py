@@ -22,7 +22,7 @@ from gohan_jobs.keys import ResourcePath
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.queue import Finish, Queue
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.stores.base import Entry, Store, Transaction, TransactionResult
+from gohan_jobs.stores.base import Entry, Put, Store, Transaction, TransactionResult
 from gohan_jobs.worker.claim import Claim
 from gohan_jobs.worker.publishing import finish_of, too_large
 from gohan_jobs.worker.returned import Unusable
@@ -118,6 +118,13 @@ class Endings:
             tenant = str(claim.job.resource_input.get("tenant_id", ""))
             path = ResourcePath(claim.notes.path)
             self._store.transact(self._queue.ask_repair(claim.job_id, path, tenant))
+
+    def return_unnoted(self, found: Unusable) -> None:
+        """Another program's job goes back as it is: the leader notes what it knows of it."""
+        key = self._queue.own.job(found.job_id)
+        back = self._queue.hand_back(found.fence, found.job_id, found.job_id.handler, found.notes)
+        kept = tuple(done for done in back.success if not isinstance(done, Put) or done.key != key)
+        self._store.transact(attrs.evolve(back, success=kept))
 
     def set_aside(self, found: Unusable) -> None:
         """A job that must not run stays in the queue, set aside (``rules`` 10)."""

@@ -59,19 +59,19 @@ class Late:
 
 @attrs.frozen
 class Unusable:
-    """A reserved job that must not run; it goes back to the queue and is set aside there.
+    """A reserved job that must not run: it goes back to the queue, and may be set aside there.
 
     Attributes:
         job_id: the job.
         fence: the reservation.
         notes: on the job, or what could be made of them.
-        reason: what is wrong with it.
+        reason: what is wrong with it; empty if the leader has not noted yet what it knows of it.
     """
 
     job_id: JobId
     fence: Fence
     notes: JobNotes
-    reason: str
+    reason: str = ""
 
 
 @attrs.frozen

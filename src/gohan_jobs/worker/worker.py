@@ -324,7 +324,8 @@ class Worker:
         if isinstance(item, Looked):
             self._runner.looked(item)
         elif isinstance(item, Unusable):
-            self._endings.set_aside(item)
+            end = self._endings.set_aside if item.reason else self._endings.return_unnoted
+            end(item)
         elif isinstance(item, Late):
             self._endings.ask_repair(item.claim)
         elif self._claims.get(item.claim.job_id) is item.claim:

@@ -1,0 +1,88 @@
+"""Jobs that another program has queued: they get the notes that they lack."""
+
+from __future__ import annotations
+
+import attrs
+
+from gohan_jobs.bookkeeping import Band, JobNotes
+from gohan_jobs.exceptions import MappingError
+from gohan_jobs.keys import JobId, Place, ResourcePath
+from gohan_jobs.manager.desk import Desk
+from gohan_jobs.mapping import Scope, template_id
+from gohan_jobs.records import Job
+from gohan_jobs.stores.base import Compare, Delete, Entry, Put, Transaction
+
+__all__ = ["Foreigners"]
+
+
+class Foreigners:
+    """Takes in what the system before this one has left in the queue.
+
+    Args:
+        desk: what is known, and how to write.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def notes(self, path: ResourcePath) -> JobNotes:
+        """What can be said of a job without having read it."""
+        config = self._desk.estate.config_entry(path)
+        return JobNotes(
+            planned_at=self._desk.now_text(),
+            path=path,
+            band=Band.RESYNC,
+            config_create=config.create_revision if config is not None else 0,
+            config_mod=config.mod_revision if config is not None else 0,
+        )
+
+    def adopt(self, job: Job, notes: JobNotes) -> JobNotes:
+        """Write the notes on a job, for the worker that claims it.
+
+        Nobody knows which version of its template its params were computed from, so they are
+        computed again before it runs (``rules`` 9).
+        """
+        own = self._desk.queue.own
+        tenant = job.resource_input.get("tenant_id")
+        noted = attrs.evolve(
+            notes,
+            tenant=tenant if isinstance(tenant, str) else "",
+            template_id=self._template(job),
+        )
+        key = own.job(job.id)
+        self._desk.commit(Transaction((Compare.absent(key),), (Put(key, own.dumps(noted)),)))
+        return noted
+
+    def _template(self, job: Job) -> str:
+        """The template that a job needs, as its schema says; empty if none can be told."""
+        desk = self._desk
+        schema = desk.schemas.by_type(job.resource_type)
+        tree = None if schema is None else schema.templates.get(job.handler)
+        if tree is None:
+            return ""
+        scope = Scope(
+            resource=job.resource,
+            body=job.resource_input,
+            version=job.version,
+            lookup=desk.estate.body,
+            relations=desk.schemas.relations_of,
+            where=f"template of {job.handler}",
+        )
+        try:
+            return template_id(tree, scope) or ""
+        except MappingError:
+            return ""
+
+    def tidy(self, job_id: JobId, older: tuple[Place, Entry], newer: tuple[Place, Entry]) -> None:
+        """Of two places of a job, which a dying worker could leave, only the later one counts."""
+        keys = self._desk.keys
+        old, new = keys.place(older[0], job_id), keys.place(newer[0], job_id)
+        self._desk.commit(
+            Transaction(
+                (
+                    Compare.unchanged(old, older[1].mod_revision),
+                    Compare.unchanged(new, newer[1].mod_revision),
+                ),
+                (Delete(old),),
+            )
+        )
