@@ -13,6 +13,7 @@ from typing import Self
 
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec, Spelling
+from gohan_jobs.dry_run import DryRun
 from gohan_jobs.events import Events, Hook, StoreTroubled, log_event
 from gohan_jobs.exceptions import GohanJobsError, StoreError, WaitTimeout
 from gohan_jobs.handlers import AnyHandler, Handlers
@@ -129,6 +130,7 @@ class Lifecycle:
         self._worker = self._make_worker()
         self._next_renewal = float("-inf")
         self._inspector = Inspector(store, self.codec, self.queue, schemas)
+        self._dry_run = DryRun(store, self.codec, schemas, orchestrator, renderer or Renderer())
         self._submission = Submission(store, self.codec, schemas)
         self._results = Results(store, self.codec, self.queue, self._inspector)
         self._reporting = Reporting(store, self.codec, self.queue)
@@ -348,18 +350,32 @@ class Lifecycle:
         """
         return self._inspector.explain(ref, self.path_of(ref))
 
-    def plan(self, config: ConfigRecord, ref: ResourceRef) -> Plan:
+    def plan(self, config: ConfigRecord, ref: ResourceRef, *, validate: bool = False) -> Plan:
         """What would happen if this config were written; writes nothing.
 
         Reads everything there is, as a new leader would.
 
+        Args:
+            config: what would be written.
+            ref: whose it is.
+            validate: whether Heat is asked, too, if it would take the rendered template of each
+                stack to create or update. It looks at templates and parameters, not at quotas.
+                Params that need outputs which are not there yet are left out.
+
         Raises:
             InvalidKey: no schema has that type.
             InvalidRecord: it could not be written.
+            StackRejected: Heat would not take it.
+            TemplateError: its template can't be rendered.
+            MappingEvaluationError: a param of it is malformed.
+            OrchestratorError: Heat can't be asked.
         """
         path = self.path_of(ref)
         text = self.codec.dumps(config).encode()
-        return self._inspector.plan(path, ref, text, self._suffix)
+        plan = self._inspector.plan(path, ref, text, self._suffix)
+        if validate:
+            self._dry_run.validate(plan)
+        return plan
 
     # Monitoring.
 
