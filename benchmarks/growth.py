@@ -137,7 +137,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", default="1000,10000,100000")
     parser.add_argument("--finished", type=int, default=200_000)
     options = parser.parse_args(arguments)
-    print(f"{'resources':>24} {'start s':>9} {'peak MB':>8} {'plan ms':>9} {'claim ms':>9} {'release':>9}")
+    names = ("start s", "peak MB", "plan ms", "claim ms", "release")
+    print(
+        f"{'resources':>24} {names[0]:>9} {names[1]:>8} " + " ".join(f"{n:>9}" for n in names[2:])
+    )
     flags = ("--quota-backend-bytes", str(8 * 2**30))
     for size in [int(size) for size in options.sizes.split(",")]:
         with EtcdCluster(members=1, flags=flags) as cluster, EtcdStore(cluster.endpoints) as store:

@@ -1,4 +1,4 @@
-"""Config to claim while idle, and a burst of eight: milliseconds, as one who watches etcd sees them.
+"""Config to claim while idle, and a burst of eight, in milliseconds, as a watcher sees them.
 
 usage: python benchmarks/latency.py [--configs N] [--bursts N]
 

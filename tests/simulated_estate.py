@@ -192,8 +192,8 @@ def settled(simulation: Simulation) -> Outcome:
     """What a run has come to, without what depends on whether a template changed in time."""
     found = simulation.outcome()
     stacks = {
-        name: (*facts, {key: value for key, value in values.items() if key != "colour"})
-        for name, (*facts, values) in found.stacks.items()
+        name: (tenant, end, version, {k: v for k, v in values.items() if k != "colour"})
+        for name, (tenant, end, version, values) in found.stacks.items()
     }
     return Outcome(found.states, stacks, found.remains)
 

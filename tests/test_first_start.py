@@ -13,7 +13,7 @@ from worlds import NETWORK, World
 
 BODY = {"id": "n1", "tenant_id": "t", "name": "blue"}
 CONFIG = ConfigRecord(body=BODY, version=3)
-RECORDS = {
+RECORDS: dict[str, ConfigRecord | ProcessedConfig | StateRecord] = {
     "config": CONFIG,
     "processed": ProcessedConfig(body=BODY, deleted=False, version=3),
     "state": StateRecord(worker_state=WorkerState.MODIFIED, heat_outputs=(), version=3),

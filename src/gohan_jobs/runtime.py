@@ -300,5 +300,7 @@ class Threads:
     def are_current(self) -> bool:
         """Whether the calling thread is one of these, which can't wait for itself to end."""
         pool = self._executor.pool
-        parts = [self._keeper, *self._loops.values(), *([] if pool is None else [pool])]
+        parts: list[Keeper | Loop | PoolExecutor] = [self._keeper, *self._loops.values()]
+        if pool is not None:
+            parts.append(pool)
         return any(part.is_current() for part in parts)
