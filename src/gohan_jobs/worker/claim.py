@@ -10,7 +10,7 @@ from gohan_jobs.clock import Clock
 from gohan_jobs.exceptions import ClaimLost
 from gohan_jobs.keys import JobId
 from gohan_jobs.queue import Fence
-from gohan_jobs.records import HeatStack, Job
+from gohan_jobs.records import HeatStack, Job, ResourceRef
 
 __all__ = ["Claim", "WorkerLease"]
 
@@ -71,6 +71,7 @@ class Claim:
         own_stack: the resource's stack record when it was claimed.
         since: clock time of the claim.
         attempt: 1 for the first claim.
+        stacks_read: the stack records that its handler has read so far.
     """
 
     def __init__(
@@ -94,9 +95,11 @@ class Claim:
         self.own_stack = own_stack
         self.since = now()
         self.attempt = notes.attempts + 1
+        self.stacks_read: dict[ResourceRef, HeatStack] = {}
         self._lease = lease
         self._lease_id = lease.id
         self._acting = False
+        self._touched = False
         self._stopped = ""
         self._superseded = ""
 
@@ -128,6 +131,11 @@ class Claim:
         """
         return self._acting and (self.lost or self._lease.remaining <= 0)
 
+    @property
+    def touched(self) -> bool:
+        """Whether it was guarded at any time, so that something may have been changed."""
+        return self._touched
+
     def resumed(self) -> None:
         """Its handler is called, and has changed nothing yet."""
         self._acting = False
@@ -155,4 +163,4 @@ class Claim:
                 f"its lease surely lives {max(remaining, 0.0):.1f} s, the call may take "
                 f"{seconds:g} s",
             )
-        self._acting = True
+        self._acting = self._touched = True

@@ -15,6 +15,7 @@ from gohan_jobs.redaction import Redactor
 from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import Entry, Get, Store, Transaction
 from gohan_jobs.worker.claim import Claim
+from gohan_jobs.worker.secrets import secrets_of
 
 __all__ = ["Contexts", "TemplateChanged"]
 
@@ -62,7 +63,7 @@ class Contexts:
             own_stack=claim.own_stack,
             claim=claim,
             read=self._store.get,
-            stacks=self._stacks,
+            stacks=functools.partial(self._stacks, claim),
             template=functools.partial(self._template, claim),
             report=functools.partial(self._report, claim),
             now=self._clock.now,
@@ -73,8 +74,7 @@ class Contexts:
         self._events.emit(kind(job_id=claim.job_id, trace=claim.notes.trace, **facts))
 
     def _report(self, claim: Claim, message: str) -> None:
-        secrets = self._redactor.secrets_in(claim.job.resource_input)
-        text = self._redactor.scrub(message, secrets)
+        text = self._redactor.scrub(message, secrets_of(claim, self._redactor))
         self._tell(claim, JobProgressed, message=text)
 
     def _template(self, claim: Claim) -> Entry | None:
@@ -93,7 +93,9 @@ class Contexts:
             raise TemplateChanged
         return entry
 
-    def _stacks(self, resources: tuple[ResourceRef, ...]) -> Mapping[ResourceRef, HeatStack | None]:
+    def _stacks(
+        self, claim: Claim, resources: tuple[ResourceRef, ...]
+    ) -> Mapping[ResourceRef, HeatStack | None]:
         """The stack records of resources, read in as few requests as fit."""
         found: dict[ResourceRef, HeatStack | None] = dict.fromkeys(resources)
         for start in range(0, len(resources), _GETS):
@@ -101,6 +103,9 @@ class Contexts:
                 resource_type, _, resource_id = record.id.partition(":")
                 if record.stack_id:
                     found[ResourceRef(resource_type, resource_id)] = record
+        claim.stacks_read.update(
+            (resource, stack) for resource, stack in found.items() if stack is not None
+        )
         return found
 
     def _read_stacks(self, resources: Iterable[ResourceRef]) -> Iterable[HeatStack]:

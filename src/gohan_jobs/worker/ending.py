@@ -26,6 +26,7 @@ from gohan_jobs.stores.base import Entry, Put, Store, Transaction, TransactionRe
 from gohan_jobs.worker.claim import Claim
 from gohan_jobs.worker.publishing import finish_of, too_large
 from gohan_jobs.worker.returned import Unusable
+from gohan_jobs.worker.secrets import secrets_of
 
 __all__ = ["Endings"]
 
@@ -71,7 +72,7 @@ class Endings:
         if result.succeeded:
             self._finished(claim, finish)
         elif self._still_holds(claim, result):
-            self.drop(claim)
+            self.drop(claim, preempted=result.results[1] is not None)
 
     def _finished(self, claim: Claim, finish: Finish) -> None:
         seconds = self._now() - claim.since
@@ -89,16 +90,30 @@ class Endings:
         working = refused.results[0]
         return isinstance(working, Entry) and working.create_revision == claim.fence.revision
 
-    def drop(self, claim: Claim) -> None:
-        """End a claim without any result."""
-        result = self._store.transact(self._queue.drop(claim.fence, claim.job_id))
-        if result.succeeded:
+    def drop(self, claim: Claim, *, preempted: bool) -> None:
+        """End a claim without any result.
+
+        Args:
+            claim: the claim.
+            preempted: whether a delete job comes next, which looks for the stack itself. Else the
+                config is gone (``rules`` 15), and its removal may be planned after this job is
+                forgotten: then nobody would know of the stack.
+        """
+        if preempted or not self._may_have_stack(claim):
+            dropped = self._queue.drop(claim.fence, claim.job_id)
+        else:
+            path, tenant = ResourcePath(claim.notes.path), _tenant_of(claim)
+            dropped = self._queue.abandon(claim.fence, claim.job_id, path, tenant)
+        if self._store.transact(dropped).succeeded:
             self._tell(claim, JobSuperseded)
+
+    def _may_have_stack(self, claim: Claim) -> bool:
+        began = claim.touched or claim.notes.begun
+        return began and claim.job_id.handler == HEAT_HANDLER
 
     def hand_back(self, claim: Claim, after: float, reason: str, *, retries: int = 0) -> None:
         """Give a job back to the queue, unfinished."""
-        secrets = self._redactor.secrets_in(claim.job.resource_input)
-        reason = self._redactor.scrub(reason, secrets)
+        reason = self._redactor.scrub(reason, secrets_of(claim, self._redactor))
         notes = attrs.evolve(
             claim.notes,
             begun=True,
@@ -115,8 +130,7 @@ class Endings:
     def ask_repair(self, claim: Claim) -> None:
         """Say that a stack may not be what it was left as: it was changed without a claim."""
         if claim.job_id.handler == HEAT_HANDLER:
-            tenant = str(claim.job.resource_input.get("tenant_id", ""))
-            path = ResourcePath(claim.notes.path)
+            path, tenant = ResourcePath(claim.notes.path), _tenant_of(claim)
             self._store.transact(self._queue.ask_repair(claim.job_id, path, tenant))
 
     def return_unnoted(self, found: Unusable) -> None:
@@ -136,3 +150,7 @@ class Endings:
         if result.succeeded:
             key = self._queue.keys.job(job_id)
             self._events.emit(ConfigSetAside(key=key, reason=found.reason))
+
+
+def _tenant_of(claim: Claim) -> str:
+    return str(claim.job.resource_input.get("tenant_id", ""))

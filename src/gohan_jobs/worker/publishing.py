@@ -11,6 +11,7 @@ from gohan_jobs.records import Action, HeatStack, JobState, OnFailure, StackOutp
 from gohan_jobs.records.outcomes import completed, failed, failed_job_state
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.worker.claim import Claim
+from gohan_jobs.worker.secrets import secrets_of
 
 __all__ = ["finish_of", "too_large"]
 
@@ -88,7 +89,7 @@ def _state(claim: Claim, outcome: Done, outputs: tuple[StackOutput, ...] | None)
 
 def _failure(claim: Claim, outcome: GiveUp, redactor: Redactor) -> Finish:
     job = claim.job
-    reason = _bounded(redactor.scrub(outcome.reason, _secrets(claim, redactor)))
+    reason = _bounded(redactor.scrub(outcome.reason, secrets_of(claim, redactor)))
     ignored = job.on_failure == OnFailure.IGNORE
     removes = _silent(claim)
     state = None
@@ -112,15 +113,10 @@ def _scrubbed(claim: Claim, stack: HeatStack | None, redactor: Redactor) -> Heat
     """Heat may quote a parameter in its reason."""
     if stack is None or not stack.status_reason:
         return stack
-    reason = redactor.scrub(stack.status_reason, _secrets(claim, redactor))
+    reason = redactor.scrub(stack.status_reason, secrets_of(claim, redactor))
     return attrs.evolve(stack, status_reason=reason)
 
 
 def _bounded(reason: str) -> str:
     """Cut after the scrubbing, or half a secret could be left, which nothing finds."""
     return reason if len(reason) <= _LONGEST_ERROR else f"{reason[: _LONGEST_ERROR - 1]}…"
-
-
-def _secrets(claim: Claim, redactor: Redactor) -> frozenset[str]:
-    params = [{"param": param.param, "value": param.value} for param in claim.job.params]
-    return redactor.secrets_in(claim.job.resource_input, params)
