@@ -221,7 +221,9 @@ class _Run:
         )
 
     def _report(self, evidence: Evidence) -> Report:
-        names = dict.fromkeys(name for text in self.problems for name in _NAME.findall(text))
+        names = dict.fromkeys(
+            name for text in self.problems for name in _NAME.findall(text.replace("_", " "))
+        )
         jobs = sum(
             event.key.startswith(self.keys.all_jobs) and event.entry is not None
             for heard in evidence.heard

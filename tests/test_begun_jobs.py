@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from gohan_jobs.events import OrphanFound
 from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Role
-from worlds import DISK, World
+from gohan_jobs.records import ResourceRef
+from worlds import DISK, NETWORK, World
 
 
 def begun_world() -> World:
@@ -61,3 +63,47 @@ def test_what_nobody_had_is_forgotten() -> None:
     finish(world)
     assert [] == world.changes()
     assert {} == world.under("/esi-worker/")
+
+
+def dropped_world(resource: ResourceRef) -> World:
+    """A world whose worker dropped a job's result, its config gone, before any leader heard."""
+    world = World(operation_seconds=5.0, roles=(Role.MANAGER,))
+    worker = world.peer(roles=(Role.WORKER,), seed=7)
+    world.write(resource)
+    world.step_until(world.changes, worker)
+    world.remove_config(resource)
+    for _ in range(20):
+        world.clock.advance(1.0)
+        worker.run_until_idle()
+    assert list(world.places().values()) == [str(Place.FINISHED)]
+    return world
+
+
+def test_its_stack_goes_when_the_config_went_while_it_ran() -> None:
+    """Nothing but the worker's word tells of the stack, and that is enough (``rules`` 15)."""
+    world = dropped_world(DISK)
+    finish(world)
+    assert [("create", "disk_d1"), ("delete", "disk_d1")] == world.changes()
+    assert {} == world.under("/esi-worker/")
+    assert {} == world.under("/gohan-jobs/repairs/")
+
+
+def test_its_stack_is_kept_when_an_unmarked_config_went_while_it_ran() -> None:
+    """Of a type with two-step deletion it is an orphan, kept and told of (``rules`` 16)."""
+    world = dropped_world(NETWORK)
+    finish(world)
+    assert [("create", "network_n1")] == world.changes()
+    assert [NETWORK] == [found.resource for found in world.told(OrphanFound)]
+    assert 1 == len(world.under("/gohan-jobs/orphans/"))
+    assert {} == world.under("/gohan-jobs/repairs/")
+
+
+def test_a_config_that_came_back_takes_its_stack_over() -> None:
+    """A config created again while the job ran: its result is of its stack as it then is."""
+    world = dropped_world(DISK)
+    world.write(DISK, {"name": "again"})
+    finish(world)
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(DISK)
+    assert {"create", "update"} == {operation for operation, _ in world.changes()}
+    assert "again" == world.heat.changes[-1].parameters["name"]
+    assert {} == world.under("/gohan-jobs/repairs/")

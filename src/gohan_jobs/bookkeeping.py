@@ -146,15 +146,18 @@ class Repair:
     """A stack that a worker changed after its claim had ended: it stood still meanwhile.
 
     The stack may be of an older version now, or be there although it was deleted. The worker itself
-    asks, as soon as it goes on; the leader has the stack made right (``rules`` 18).
+    asks, as soon as it goes on; the leader has the stack made right (``rules`` 18). So it is with a
+    stack whose config went while its job ran, since no record names it (``rules`` 15).
 
     Attributes:
         tenant: the stack's project.
         job: id of the job that the worker was at.
+        dropped: whether the job's result was dropped, its config having gone.
     """
 
     tenant: str
     job: str
+    dropped: bool = False
 
 
 N = TypeVar("N", JobNotes, Failure, Quarantined, Orphan, Repair)

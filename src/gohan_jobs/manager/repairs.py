@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from gohan_jobs.bookkeeping import Repair
+from gohan_jobs.bookkeeping import Orphan, Repair
+from gohan_jobs.events import OrphanFound
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.manager.changes import Draft, Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.drafting import Drafting
 from gohan_jobs.planning import Change, Enqueue, Removal, plan_repair, plan_stray_removal
-from gohan_jobs.stores.base import Compare, Delete, Entry, Transaction
+from gohan_jobs.stores.base import Compare, Delete, Entry, Put, Transaction
 
 __all__ = ["Repairs"]
 
@@ -75,6 +76,9 @@ class Repairs:
         if asked is None:
             return True  # done; that it is gone will be heard
         entry = desk.estate.config_entry(path)
+        orphan = self._orphan_at(path, asked) if entry is None else None
+        if orphan is not None:
+            return self._keep(orphan, asked)
         plan = self._plan(path, asked, entry)
         if plan is None:
             return True
@@ -106,6 +110,37 @@ class Repairs:
             return plan_repair(change, desk.view, desk.schemas, desk.suffix)
         removal = Removal(path=path, resource=resource, schema=schema)
         return plan_stray_removal(removal, tenant, desk.view, desk.schemas, desk.suffix)
+
+    def _orphan_at(self, path: ResourcePath, asked: Entry) -> OrphanFound | None:
+        """What to tell if the stack's config went without the mark its type has (``rules`` 16)."""
+        desk = self._desk
+        identified = desk.estate.identify(path)
+        if identified is None or desk.options.orphans == "delete":
+            return None
+        schema, resource = identified
+        try:
+            dropped = desk.queue.own.loads(asked.key, asked.value, Repair).dropped
+        except GohanJobsError:
+            return None
+        if not dropped or not schema.two_step_deletion:
+            return None
+        return OrphanFound(resource=resource, reason="config removed while its job ran")
+
+    def _keep(self, found: OrphanFound, asked: Entry) -> bool:
+        """Note an orphan instead; whether that was done."""
+        desk = self._desk
+        own = desk.queue.own
+        path = ResourcePath(asked.key.removeprefix(own.repairs_prefix))
+        orphan = Orphan(path=path, reason=found.reason, since=desk.now_text())
+        kept = Transaction(
+            (Compare.unchanged(asked.key, asked.mod_revision),),
+            (Delete(asked.key), Put(own.orphan(path), own.dumps(orphan))),
+        )
+        if not desk.commit(kept).succeeded:
+            return False
+        desk.orphans.add(path)
+        desk.events.emit(found)
+        return True
 
     def _carry_out(self, draft: Draft, asked: Entry) -> bool:
         """Queue the jobs, and take back what asked for them, all at once; whether that was done."""

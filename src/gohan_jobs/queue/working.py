@@ -75,6 +75,13 @@ class WorkerTransactions(Builder):
             ),
         )
 
+    def abandon(self, fence: Fence, job_id: JobId, path: ResourcePath, tenant: str) -> Transaction:
+        """As :meth:`drop`, of a job whose stack may exist though no record will name it."""
+        dropped = self.drop(fence, job_id)
+        repair = Repair(tenant=tenant, job=str(job_id), dropped=True)
+        ask = Put(self.own.repair(path), self.own.dumps(repair))
+        return Transaction(dropped.compares, (*dropped.success, ask))
+
     def hand_back(self, fence: Fence, job_id: JobId, handler: str, notes: JobNotes) -> Transaction:
         """Give a job back unfinished."""
         return Transaction(

@@ -337,7 +337,7 @@ class Worker:
         if claim.lost:
             self._forget(claim)  # nothing more is written: it may be another's by now
         elif claim.superseded or isinstance(verdict, Superseded):
-            self._endings.drop(claim)
+            self._endings.drop(claim, preempted=claim.superseded)
             self._forget(claim)
         elif isinstance(verdict, Exception):
             self._raised(claim, verdict)
