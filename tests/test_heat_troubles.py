@@ -67,7 +67,7 @@ class ServedWorld(World):
             **{**self._options, **options},
         )
 
-    def spoil(self, **fault: object) -> None:
+    def spoil(self, **fault: Any) -> None:
         """Spoil coming requests."""
         url = f"{self.server.url}/simulator/fault"
         headers = {"X-Auth-Token": TOKEN}

@@ -1,0 +1,169 @@
+"""The Heat handler when somebody else is faster, or Heat says one thing and then another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from gohan_jobs.clock import VirtualClock
+from gohan_jobs.codec import Codec
+from gohan_jobs.exceptions import OrchestratorUnavailable
+from gohan_jobs.handlers import JobContext, Outcome
+from gohan_jobs.heat_handler import HeatHandler
+from gohan_jobs.orchestrators.base import Stack, StackRequest
+from gohan_jobs.orchestrators.simulated import SimulatedHeat
+from gohan_jobs.records import StackOutput
+from worlds import HOT, NETWORK, TENANT, World
+
+STACK = "network_n1"
+THEIRS = StackRequest(
+    name=STACK, tenant=TENANT, template=HOT, parameters={"name": "theirs"}, tags=("theirs",)
+)
+
+
+class Meddled(SimulatedHeat):
+    """A Heat in which somebody does something just before a call is served.
+
+    Attributes:
+        before: what is done before the next call of a name; once.
+    """
+
+    def __init__(self, clock: VirtualClock, **options: Any) -> None:
+        super().__init__(clock, **options)
+        self.before: dict[str, Callable[[SimulatedHeat], object]] = {}
+
+    def _meddle(self, call: str) -> None:
+        meddle = self.before.pop(call, None)
+        if meddle is not None:
+            meddle(self)
+
+    def create(self, request: StackRequest) -> Stack:
+        """As ever."""
+        self._meddle("create")
+        return super().create(request)
+
+    def update(self, stack: Stack, request: StackRequest) -> None:
+        """As ever."""
+        self._meddle("update")
+        super().update(stack, request)
+
+    def outputs(self, stack: Stack) -> tuple[StackOutput, ...]:
+        """As ever."""
+        self._meddle("outputs")
+        return super().outputs(stack)
+
+    def observe(self, stacks: Sequence[Stack]) -> Mapping[str, Stack | None]:
+        """As ever."""
+        self._meddle("observe")
+        return super().observe(stacks)
+
+
+def world_of(operation_seconds: float = 0.0, **options: Any) -> tuple[World, Meddled]:
+    """A world with a Heat that is meddled with."""
+    clock = VirtualClock()
+    heat = Meddled(clock, operation_seconds=operation_seconds)
+    return World(clock=clock, heat=heat, **options), heat
+
+
+def theirs_exists(heat: SimulatedHeat) -> None:
+    """Somebody creates a stack of that name."""
+    SimulatedHeat.create(heat, THEIRS)
+
+
+def gone(heat: SimulatedHeat) -> None:
+    """Somebody deletes the stack."""
+    stack = heat.find(TENANT, STACK)
+    assert stack is not None
+    heat.delete(stack)
+
+
+def run(world: World, version: int = 1) -> tuple[str, int, str] | None:
+    """Write a version of the network, and let a minute pass."""
+    world.write(NETWORK, {"name": f"v{version}"}, version)
+    world.settle()
+    world.pass_time(60)
+    return world.outcome(NETWORK)
+
+
+def test_somebody_is_faster_to_create() -> None:
+    """A name that is taken meanwhile is looked up, and what is there updated."""
+    world, heat = world_of()
+    heat.before["create"] = theirs_exists
+    assert ("CREATE_COMPLETED", 1, "") == run(world)
+    assert [("create", STACK), ("update", STACK)] == world.changes()
+    stack = heat.find(TENANT, STACK)
+    assert stack is not None
+    assert "theirs" not in stack.tags
+
+
+def test_somebody_deletes_before_an_update() -> None:
+    """An update that finds nothing becomes a create."""
+    world, heat = world_of()
+    run(world)
+    heat.before["update"] = gone
+    assert ("MODIFY_COMPLETED", 2, "") == run(world, 2)
+    assert ["create", "delete", "create"] == [name for name, _ in world.changes()]
+
+
+def test_somebody_deletes_before_the_outputs_are_read() -> None:
+    """A stack that is gone when it is complete is made again."""
+    world, heat = world_of()
+    heat.before["outputs"] = gone
+    assert ("CREATE_COMPLETED", 1, "") == run(world)
+    assert ["create", "delete", "create"] == [name for name, _ in world.changes()]
+
+
+def test_somebody_never_stops() -> None:
+    """A stack that is changed again and again by somebody else is given up in the end."""
+    world, heat = world_of(operation_seconds=0.5)
+
+    def again(_: SimulatedHeat) -> None:
+        stack = heat.find(TENANT, STACK)
+        assert stack is not None
+        if "theirs" not in stack.tags:
+            SimulatedHeat.update(heat, stack, THEIRS)
+        heat.before["observe"] = again
+
+    heat.before["observe"] = again
+    reason = f"stack {STACK} is being changed by somebody else"
+    assert ("CREATE_ERROR", 1, reason) == run(world)
+
+
+def test_a_stack_is_done_when_its_time_is_up() -> None:
+    """What was last known of it is old by then: Heat is asked again, and the result counts."""
+    clock = VirtualClock()
+    heat = Meddled(clock, operation_seconds=60.0)
+    handler = HeatHandler(heat, codec=Codec(), default_timeout_mins=1)
+    world = World(clock=clock, heat=heat, handlers={"heat_worker": handler})
+
+    def away(_: SimulatedHeat) -> None:
+        if clock.now() < 120.0:
+            heat.before["observe"] = away  # the look when its time is up is the last that fails
+        raise OrchestratorUnavailable("away")
+
+    heat.before["observe"] = away
+    assert None is run(world)
+    world.pass_time(59)
+    assert None is world.outcome(NETWORK)
+    world.pass_time(2)
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(NETWORK)
+    assert [("create", STACK)] == world.changes()
+
+
+def test_a_job_without_a_template() -> None:
+    """A job whose template nobody knows fails, and says so."""
+    clock = VirtualClock()
+    heat = SimulatedHeat(clock)
+    inner = HeatHandler(heat, codec=Codec())
+
+    def without(context: JobContext) -> Outcome:
+        return inner(attrs.evolve(context, template=lambda: None))
+
+    world = World(clock=clock, heat=heat, handlers={"heat_worker": without})
+    outcome = run(world)
+    assert outcome is not None
+    assert ("CREATE_ERROR", 1) == outcome[:2]
+    assert outcome[2].endswith("is gone")
+    assert [] == world.changes()
