@@ -131,7 +131,7 @@ class Desk:
         self.options = options
         self.redactor = redactor
         self.suffix = suffix
-        self.timers = Timers()
+        self.timers: Timers = Timers()
         self.slots: dict[str, int] = {}
         self.orphans: set[ResourcePath] = set()
         self.quarantine: dict[str, tuple[int, int]] = {}

@@ -52,7 +52,7 @@ class Follower:
         self._loader = loader
         self._wake = wake
         self._watches: list[tuple[Watch, Callable[[Event], None]]] = []
-        self.revision = 0
+        self.revision: int = 0
 
     def follow(self, revision: int) -> None:
         """Watch from a revision on."""

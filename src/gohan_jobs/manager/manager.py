@@ -71,7 +71,7 @@ class Manager:
         self._store = store
         self._events = events
         self._clock = clock
-        self.leadership = Leadership(
+        self.leadership: Leadership = Leadership(
             store,
             codec.keys.leader,
             manager_id,

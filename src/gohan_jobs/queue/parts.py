@@ -96,7 +96,7 @@ class Builder:
 
     def __init__(self, keys: Keys, codec: Codec, spelling: Spelling = Spelling.WORKER) -> None:
         self.keys = keys
-        self.own = Bookkeeping(keys)
+        self.own: Bookkeeping = Bookkeeping(keys)
         self.codec = codec
         self._spelling = spelling
 

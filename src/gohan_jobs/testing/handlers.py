@@ -54,7 +54,7 @@ class HandlerSuite:
     schemas: Schemas
     clock: VirtualClock
     seed = 0
-    limit = 7200.0
+    limit: float = 7200.0
 
     # To be overridden.
 

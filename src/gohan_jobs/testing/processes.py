@@ -129,14 +129,14 @@ class Process:
         lag: float = 0.0,
     ) -> None:
         self.name = name
-        self.roles = tuple(roles)
+        self.roles: tuple[str, ...] = tuple(roles)
         self.lifecycle: Lifecycle | None = None
         self.calls: list[Call] = []
-        self.lives = 0
-        self.busy = False
-        self.wakes_at = 0.0
+        self.lives: int = 0
+        self.busy: bool = False
+        self.wakes_at: float = 0.0
         self.slept_at = 0
-        self.sleeps_until = 0.0
+        self.sleeps_until: float = 0.0
         self.vain = 0
         self.lag = lag
         self._world = world

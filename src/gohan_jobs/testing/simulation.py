@@ -37,7 +37,7 @@ from gohan_jobs.handlers import AnyHandler
 from gohan_jobs.lifecycle import Lifecycle, Role
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import Orchestrator
-from gohan_jobs.orchestrators.simulated import SimulatedHeat
+from gohan_jobs.orchestrators.simulated import SimulatedHeat, SimulatedStack
 from gohan_jobs.records import ConfigRecord, ResourceRef, WorkerState
 from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import Delete, Event, Store, Transaction, scan
@@ -139,14 +139,14 @@ class Simulation:
         freeze_seconds: float = 150.0,
         rest_seconds: float = 130.0,
     ) -> None:
-        self.clock = VirtualClock()
-        self.store = MemoryStore(clock=self.clock)
-        self.orchestrator = _heat(self.clock) if heat is None else heat(self.clock)
+        self.clock: VirtualClock = VirtualClock()
+        self.store: MemoryStore = MemoryStore(clock=self.clock)
+        self.orchestrator: SimulatedHeat = _heat(self.clock) if heat is None else heat(self.clock)
         self.events: list[tuple[float, str, LifecycleEvent]] = []
         self.history: list[tuple[Event, ...]] = []
         self._schemas = schemas
         self._codec = Codec()
-        self._rng = random.Random(seed)
+        self._rng = random.Random(seed)  # noqa: S311 - a schedule, not a secret
         self._handlers = handlers
         self._manager = manager or ManagerOptions(claim_pause=self.orchestrator.request_timeout)
         self._worker = worker or WorkerOptions()
@@ -164,7 +164,7 @@ class Simulation:
         self._gohan = Lifecycle(
             self.store, self.orchestrator, schemas, roles=(), codec=self._codec, clock=self.clock
         )
-        self.processes = {
+        self.processes: dict[str, Process] = {
             name: Process(
                 name, roles, world=self, store=self.store, orchestrator=self.orchestrator, lag=lag
             )
@@ -211,7 +211,7 @@ class Simulation:
             SimulationStuck: it does not come to rest, or a process works in circles.
         """
         deadline = self.clock.now() + limit
-        revision = 0
+        revision, self._changed_at = 0, self.clock.now()
         while self._agenda or self.clock.now() - self._changed_at < self._rest_seconds:
             if self.clock.now() > deadline:
                 raise SimulationStuck(f"no rest after {limit:g} s: {self.outcome().remains}")
@@ -237,8 +237,14 @@ class Simulation:
         for entry in self._entries(keys.state):
             state = self._codec.state(entry.key, entry.value)
             states[entry.key] = (state.version, _kind(str(state.worker_state), state.error))
-        passing = (keys.jobs, f"{keys.worker}job_state/", own.jobs_prefix)
-        passing += (own.failed_prefix, own.preempt_prefix)
+        passing = (
+            keys.jobs,
+            f"{keys.worker}job_state/",
+            own.jobs_prefix,
+            own.failed_prefix,
+            own.preempt_prefix,
+            own.repairs_prefix,
+        )
         remains = tuple(entry.key for prefix in passing for entry in self._entries(prefix))
         return Outcome(states, self._stacks(), remains)
 
@@ -272,17 +278,8 @@ class Simulation:
     def _stacks(self) -> dict[str, tuple[str, str, str, Mapping[str, Any]]]:
         found: dict[str, tuple[str, str, str, Mapping[str, Any]]] = {}
         for tenant in self._tenants:
-            for name, status, tags, values in self.orchestrator.stacks(
-                tenant,
-                lambda s: (
-                    s.name,
-                    str(s.status),
-                    tuple(s.tags),
-                    dict(s.blueprint.parameters.given),
-                ),
-            ):
-                versions = ",".join(tag.split(":")[1] for tag in tags)
-                found[name] = (tenant, status.rpartition("_")[2], versions, values)
+            for stack in self.orchestrator.stacks(tenant, _look):
+                found[stack.name] = (tenant, stack.end, stack.versions, stack.parameters)
         return found
 
     def _start(self, process: Process) -> None:
@@ -378,9 +375,11 @@ class Simulation:
         times = [now + _TICK, deadline]
         if self._agenda:
             times.append(self._agenda[0][0])
-        for process in self.processes.values():
-            if process.lifecycle is not None and not process.busy:
-                times.append(max(process.wakes_at, process.sleeps_until))
+        times += [
+            max(process.wakes_at, process.sleeps_until)
+            for process in self.processes.values()
+            if process.lifecycle is not None and not process.busy
+        ]
         self.clock.advance(max(min(times), now) - now)
         self.store.expire()
 
@@ -439,6 +438,20 @@ def _telling(process: Process) -> Iterator[int]:
         if call.name not in _LOOKS or call not in seen:
             yield number
         seen.add(call)
+
+
+@attrs.frozen
+class _Look:
+    name: str
+    end: str
+    versions: str
+    parameters: Mapping[str, Any]
+
+
+def _look(stack: SimulatedStack) -> _Look:
+    versions = ",".join(tag.split(":")[1] for tag in stack.tags)
+    end = str(stack.status).rpartition("_")[2]
+    return _Look(stack.name, end, versions, dict(stack.blueprint.parameters.given))
 
 
 def _heat(clock: VirtualClock) -> SimulatedHeat:

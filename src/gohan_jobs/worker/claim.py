@@ -93,8 +93,8 @@ class Claim:
         self.fence = fence
         self.planned_at = planned_at
         self.own_stack = own_stack
-        self.since = now()
-        self.attempt = notes.attempts + 1
+        self.since: float = now()
+        self.attempt: int = notes.attempts + 1
         self.stacks_read: dict[ResourceRef, HeatStack] = {}
         self._lease = lease
         self._lease_id = lease.id
