@@ -252,6 +252,7 @@ class History:
             self._own.failed_prefix,
             self._own.preempt_prefix,
             self._own.reports_prefix,
+            self._own.repairs_prefix,
         )
         for key in self.entries:
             if key.startswith(passing):
