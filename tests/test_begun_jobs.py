@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gohan_jobs.events import OrphanFound
+from gohan_jobs.bookkeeping import Bookkeeping, Repair
+from gohan_jobs.events import JobCancelled, OrphanFound
 from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Role
+from gohan_jobs.orchestrators.simulated import Outcome
 from gohan_jobs.records import ResourceRef
-from worlds import DISK, NETWORK, World
+from worlds import DISK, NETWORK, PORT, TENANT, World
 
 
 def begun_world() -> World:
@@ -107,3 +109,20 @@ def test_a_config_that_came_back_takes_its_stack_over() -> None:
     assert {"create", "update"} == {operation for operation, _ in world.changes()}
     assert "again" == world.heat.changes[-1].parameters["name"]
     assert {} == world.under("/gohan-jobs/repairs/")
+
+
+def test_a_repair_that_is_cancelled_publishes_nothing() -> None:
+    """A stack is to be made right, and what it refers to fails: the version has its result."""
+    world = World()
+    world.write(NETWORK, {"name": "x"})
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.settle()
+    world.heat.script("network_n1", Outcome(fails=True, seconds=5.0))
+    world.write(NETWORK, {"name": "y"}, version=2)
+    world.settle()
+    ask = Repair(tenant=TENANT, job="modify:heat_worker:port:p1:1:abcde")
+    world.put(f"/gohan-jobs/repairs/{world.path(PORT)}", Bookkeeping.dumps(ask))
+    world.pass_time(20.0)
+    assert 1 == len(world.told(JobCancelled))
+    assert [("CREATE_COMPLETED", 1, "")] == world.states_of(PORT)
+    assert {} == world.under("/jobs/")

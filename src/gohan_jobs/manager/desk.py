@@ -19,6 +19,8 @@ from gohan_jobs.exceptions import StoreError
 from gohan_jobs.keys import JobId, Keys, Place, ResourcePath
 from gohan_jobs.manager.leadership import Leadership
 from gohan_jobs.queue import Queue
+from gohan_jobs.records import StateRecord
+from gohan_jobs.records.outcomes import failed
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import (
@@ -53,6 +55,8 @@ class ManagerOptions:
         max_removals: removals found at start beyond which an operator is asked ...
         max_removal_share: ... if they are also more than this share of all resources.
         batch: configs planned, or jobs released, in one transaction at most.
+        quota_bytes: the store's quota, which etcd does not tell; 2 GiB is etcd's own default.
+        quota_share: above this share of it a resync pauses, and fresh changes go on (``rules`` 23).
     """
 
     hold_time: float = 60.0
@@ -67,6 +71,8 @@ class ManagerOptions:
     max_removals: int = 100
     max_removal_share: float = 0.05
     batch: int = 16
+    quota_bytes: int = 2 * 2**30
+    quota_share: float = 0.8
 
 
 class Timers:
@@ -184,6 +190,21 @@ class Desk:
         if result.succeeded:
             self.quarantine[key] = (mod_revision, result.revision)
         self.events.emit(ConfigSetAside(key=key, reason=reason))
+
+    def failure_of(self, job: Tracked, reason: str) -> StateRecord | None:
+        """The result of a job that was never run; None if its version is to have none, or has one.
+
+        A one-step delete publishes nothing, and what repairs a stack comes after the version's one
+        result (``rules`` 11, 12).
+        """
+        created, version = job.notes.config_create, job.job_id.version
+        entry = self.store.get(self.keys.state_of(job.path))
+        told = False
+        if entry is not None and entry.mod_revision > created:
+            self.estate.put_state(job.path, entry)
+            known = self.estate.state(job.path)
+            told = known is not None and known.version == version
+        return None if told or not created else failed(job.job_id.action, version, reason)
 
     def tell(self, job: Tracked, kind: Callable[..., Event], **facts: object) -> None:
         """Tell the events something about a job, in the trace of its config version."""

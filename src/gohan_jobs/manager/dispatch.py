@@ -18,7 +18,6 @@ from gohan_jobs.manager.skew import Skew
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.queue import Ready
 from gohan_jobs.records import Action
-from gohan_jobs.records.outcomes import failed
 from gohan_jobs.stores.base import Entry, Transaction
 
 __all__ = ["Dispatch"]
@@ -152,14 +151,13 @@ class Dispatch:
         """A job that its workers did not survive fails (``rules`` 17)."""
         desk = self._desk
         reason = f"given up after {attempts} lost claims"
-        state = failed(job.job_id.action, job.job_id.version, reason)
         result = desk.commit(
             desk.queue.fail(
                 job.job_id,
                 job.path,
                 reason,
                 config_create=job.notes.config_create,
-                state=state if job.notes.config_create else None,
+                state=desk.failure_of(job, reason),
             )
         )
         if not result.succeeded:  # its config may be gone: then there is nobody to tell

@@ -13,7 +13,6 @@ from gohan_jobs.events import JobCancelled, JobHandedBack
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.records import OnFailure, ResourceRef
-from gohan_jobs.records.outcomes import failed
 
 __all__ = ["Failures"]
 
@@ -103,7 +102,7 @@ class Failures:
         """End an unclaimed job, in one transaction; its version's result is the reason."""
         desk, queue = self._desk, self._desk.queue
         place, revision = job.place, job.revision
-        state = failed(job.job_id.action, job.job_id.version, reason) if publish else None
+        state = desk.failure_of(job, reason) if publish else None
         result = desk.commit(
             queue.end(
                 job.job_id,
@@ -111,7 +110,7 @@ class Failures:
                 place=place,
                 revision=revision,
                 config_create=job.notes.config_create,
-                state=state if job.notes.config_create else None,
+                state=state,
             )
         )
         if not result.succeeded:
