@@ -331,6 +331,7 @@ def test_full_quota_and_recovery() -> None:
         with pytest.raises(StoreFull):
             store.grant_lease(10)
         full = store.status().size
+        assert store.size() == full
         store.compact(store.revision())
         cluster.etcdctl("defrag")
         cluster.etcdctl("alarm", "disarm")

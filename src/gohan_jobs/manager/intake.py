@@ -15,6 +15,7 @@ from gohan_jobs.manager.changes import Draft, Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.drafting import Drafting
 from gohan_jobs.manager.holds import Holds
+from gohan_jobs.manager.quota import Quota
 from gohan_jobs.planning import (
     Change,
     Enqueue,
@@ -55,9 +56,10 @@ class Intake:
         self._latest: dict[ResourcePath, int] = {}
         self._assumed: list[Draft] = []
         self._after: dict[ResourceRef, Pending] = {}
+        self._quota = Quota(desk)
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._resync)
+        return len(self._fresh) + (0 if self._quota.paused else len(self._resync))
 
     def clear(self) -> None:
         """Forget everything, before all is read again."""
@@ -83,6 +85,8 @@ class Intake:
     def step(self) -> bool:
         """Handle the next changes, as many as fit one transaction; whether there were any."""
         self._take_up()
+        if self._resync and not self._fresh:
+            self._quota.look()
         if not len(self):
             return False
         taken: list[Pending] = []

@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 import attrs
 
@@ -30,6 +30,7 @@ __all__ = [
     "Get",
     "Lease",
     "Leaser",
+    "Measured",
     "Operation",
     "Page",
     "Put",
@@ -367,6 +368,15 @@ class Watcher(Protocol):
                 later. Reading at the compacted revision, then watching from the next, is safe.
             ValueError: ``revision`` is less than 1.
         """
+        ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A store that can tell how large it is; not every one can."""
+
+    def size(self) -> int:
+        """Bytes that count towards the server's quota."""
         ...
 
 

@@ -273,6 +273,10 @@ class EtcdStore:
         names = {rpc.AlarmType.Name(alarm.alarm) for alarm in alarms}
         return EtcdStatus(version=status.version, size=status.dbSize, alarms=tuple(sorted(names)))
 
+    def size(self) -> int:
+        """See :meth:`gohan_jobs.stores.base.Measured.size`: the database file of one member."""
+        return int(self._read("Status", self._connection.rpc.StatusRequest()).dbSize)
+
     def close(self) -> None:
         """See :meth:`gohan_jobs.stores.base.Store.close`; no thread of its own is left."""
         if not self._connection.inherited:
