@@ -251,6 +251,26 @@ def test_a_process_is_killed_and_started_again() -> None:
     assert settled(simulation) == settled(simulate(OVERLAP))
 
 
+def test_a_frozen_process_is_killed() -> None:
+    """It dies before it goes on."""
+    simulation = Simulation(SCHEMAS)
+    OVERLAP(cast(simulation))
+    simulation.inject(Injection("worker-1", 10, Fault.FREEZE))
+    simulation.kill(60.0, "worker-1")
+    simulation.run()
+    assert simulation.processes["worker-1"].lives == 2
+    assert settled(simulation) == settled(simulate(OVERLAP))
+
+
+def test_a_resource_without_a_stack() -> None:
+    """Its state says that it was read, and there is nothing else."""
+    simulation = Simulation(SCHEMAS)
+    cast(simulation).put(1.0, "note-1")
+    simulation.run()
+    outcome = simulation.outcome()
+    assert ({"/state/v2.0/notes/note-1": (1, "read")}, {}) == (outcome.states, outcome.stacks)
+
+
 def test_repeated_looks_are_left_out() -> None:
     """A standby asks every second whether there is a leader: once is enough."""
     run = Simulation(SCHEMAS)

@@ -6,6 +6,7 @@ none.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -244,10 +245,11 @@ class Process:
             self._compact()
 
     def _compact(self) -> None:
+        assert self._store is not None, f"{self.name} is dead"
         revision = self._shared_store.revision()
-        self._shared_store.compact(revision)
-        if self._store is not None:
-            self._store.break_watches(Compacted(revision))
+        with contextlib.suppress(Compacted):  # it is forgotten already
+            self._shared_store.compact(revision)
+        self._store.break_watches(Compacted(revision))
 
     def _check_alive(self) -> None:
         if self._doomed:
