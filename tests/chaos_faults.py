@@ -57,7 +57,7 @@ class Faults:
         rng: random.Random,
         *,
         lease: float,
-        pause: float = 1.5,
+        pause: float = 1.0,
     ) -> None:
         self.done: list[tuple[float, str]] = []
         self.failing: set[ResourceRef] = set()
