@@ -223,3 +223,18 @@ def test_one_that_is_withdrawn_in_time_is_not_done(seed: int) -> None:
     run.store.transact(gone)
     run.run()
     assert 3 == len(run.orchestrator.changes)
+
+
+def test_a_config_that_is_held_is_waited_for() -> None:
+    """What it lacks comes, it is planned, and its stack is made right after that."""
+
+    def scenario(cast: Cast) -> None:
+        cast.put(1, "port-1", needs="network-1")
+        cast.put(20, "network-1")
+
+    run = Simulation(SCHEMAS, **_LATE)  # type: ignore[arg-type]  # names and roles
+    scenario(cast(run))
+    run.at(10.0, lambda: _ask(run, "v2.0/ports/port-1"))
+    run.run()
+    assert ["create", "create", "update"] == [call.op for call in run.orchestrator.changes]
+    assert run.outcome().remains == ()
