@@ -77,13 +77,6 @@ def full(session: nox.Session) -> None:
 
 
 @nox.session
-def chaos(session: nox.Session) -> None:
-    """Let everything go wrong at random, as long as one likes: ``-- --minutes 30 --seed 7``."""
-    _install(session, "tests")
-    session.run("python", "tests/chaos.py", *session.posargs)
-
-
-@nox.session
 def typing(session: nox.Session) -> None:
     """Types: of the code, of the tests, and whether users see all of them."""
     _install(session, "tests", "typing")
