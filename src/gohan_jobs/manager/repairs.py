@@ -56,11 +56,11 @@ class Repairs:
         return False
 
     def _situation(self, path: ResourcePath) -> _Situation | None:
-        """What a repair depends on; None while the resource has jobs, or its config is held."""
+        """What a repair depends on; None while the resource has jobs, after which it is new."""
         desk = self._desk
         reference = desk.estate.reference(path)
-        busy = reference is not None and desk.board.of_resource(reference)
-        if busy or desk.view.held(path):
+        if reference is not None and desk.board.of_resource(reference):
+            self._tried.pop(path, None)
             return None
         entry = desk.estate.config_entry(path)
         return (0 if entry is None else entry.mod_revision, self._asked[path])
