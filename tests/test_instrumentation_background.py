@@ -113,8 +113,9 @@ def test_a_trace_is_asked_for_at_once() -> None:
     resource = ResourceRef("network", "n1")
     tracing = Tracing()
     tracing(EVENTS[0])
-    assert {"traceparent": "network:n1 3"} == BackgroundHook(tracing).trace(resource, 3)
-    assert {} == BackgroundHook(lambda _: None).trace(resource, 3)
+    with BackgroundHook(tracing) as traced, BackgroundHook(lambda _: None) as other:
+        assert {"traceparent": "network:n1 3"} == traced.trace(resource, 3)
+        assert {} == other.trace(resource, 3)
 
 
 def test_there_has_to_be_room() -> None:

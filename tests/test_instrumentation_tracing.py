@@ -83,13 +83,14 @@ def test_one_trace_through_two_processes() -> None:
     leader, worker = Traced.make(), Traced.make()
     manager = world.peer(roles=(Role.MANAGER,), hooks=(leader.hook,))
     heat = ObservedOrchestrator(world.heat, (worker.hook,), world.clock)
+    background = BackgroundHook(lambda _: None)
     executing = Lifecycle(
         world.store,
         heat,
         world.schemas,
         clock=world.clock,
         roles=(Role.WORKER,),
-        hooks=(BackgroundHook(lambda _: None), worker.hook),
+        hooks=(background, worker.hook),
         seed=2,
     )
     world.write(NETWORK, {"name": "blue"})
@@ -97,6 +98,7 @@ def test_one_trace_through_two_processes() -> None:
         while manager.step() or executing.step():
             pass
         world.clock.advance(1.0)
+    background.close()
     assert ["config network"] == [span.name for span in leader.spans]
     spans = leader.spans + worker.spans
     assert {
