@@ -252,11 +252,18 @@ class History:
             self._own.failed_prefix,
             self._own.preempt_prefix,
             self._own.reports_prefix,
-            self._own.repairs_prefix,
         )
         for key in self.entries:
-            if key.startswith(passing):
+            if key.startswith(passing) or self._could_be_repaired(key):
                 self._problem(f"{key} is left over")
+
+    def _could_be_repaired(self, key: str) -> bool:
+        """Of what failed to be planned the stack can't be made right yet."""
+        path = self._keys.path_in(self._own.repairs_prefix, key)
+        state = None if path is None else self.entries.get(self._keys.state_of(path))
+        if path is None or state is None:
+            return path is not None
+        return not self._codec.state(state.key, state.value).error
 
     def _path(self, job_id: JobId) -> ResourcePath | None:
         schema = self._schemas.by_type(job_id.resource_type)

@@ -272,3 +272,14 @@ def test_keys_are_the_documented_ones() -> None:
         Keys().jobs,
         Keys().leader,
     )
+
+
+def test_repairs_that_are_left() -> None:
+    """One is excused while its config has failed: nothing can be planned for it."""
+    repair = Put(f"/gohan-jobs/repairs/{_PATH}", b"{}")
+    error = StateRecord(worker_state="READ_ERROR", version=1, error="no")
+    failed = Put(_STATE.key, _CODEC.dumps(error).encode())
+    left = f"{repair.key} is left over"
+    assert [] == _wrong([_LEADER, _CONFIG], [failed, repair], at_rest=True)
+    assert [left] == _wrong([_LEADER, _CONFIG], [_STATE, repair], at_rest=True)
+    assert [left] == _wrong([repair], at_rest=True)

@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Protocol, TypeVar
 
 import attrs
 
 from gohan_jobs.exceptions import (
-    AmbiguousWrite,
     Compacted,
-    OrchestratorUnavailable,
-    StoreUnavailable,
 )
 from gohan_jobs.lifecycle import Lifecycle
-from gohan_jobs.orchestrators.base import Diagnosis, Orchestrator, Stack, StackRequest
-from gohan_jobs.records import StackOutput
-from gohan_jobs.stores.base import Event, Store, Watch, WatchBatch
-from gohan_jobs.testing.faults import Crash, FaultyStore, StoreCall
+from gohan_jobs.orchestrators.base import Orchestrator
+from gohan_jobs.stores.base import Store
+from gohan_jobs.testing.faults import Crash
+from gohan_jobs.testing.surroundings import ProcessOrchestrator, ProcessStore
 
-__all__ = ["Call", "Fault", "Injection", "Process", "World"]
+__all__ = ["Call", "Fault", "Injection", "Process", "Run", "World", "every_injection"]
 
 _Answer = TypeVar("_Answer")
+
+
+_LOOKS = frozenset({"get", "keep_alive"})
 
 
 class Fault(enum.Enum):
@@ -144,7 +143,7 @@ class Process:
         self._shared_store = store
         self._shared_orchestrator = orchestrator
         self._injections: dict[int, Fault] = {}
-        self._store: _ProcessStore | None = None
+        self._store: ProcessStore | None = None
         self._doomed = False
 
     def inject(self, call: int, fault: Fault) -> None:
@@ -161,8 +160,10 @@ class Process:
         self.lives += 1
         self._doomed = False
         self.sleeps_until = 0.0
-        self._store = _ProcessStore(self, self._shared_store)
-        self.lifecycle = make(self, self._store, _ProcessOrchestrator(self))
+        self._store = ProcessStore(self, self._shared_store)
+        self.lifecycle = make(
+            self, self._store, ProcessOrchestrator(self, self._shared_orchestrator)
+        )
 
     def kill(self) -> None:
         """Die: at once, or at the call that is under way."""
@@ -260,184 +261,34 @@ class Process:
         raise Crash(f"{self.name} has died")
 
 
-class _ProcessStore(FaultyStore):
-    """The shared store as one process sees it."""
-
-    def __init__(self, process: Process, store: Store) -> None:
-        super().__init__(store)
-        self._process = process
-        self._open: list[_LateWatch] = []
-
-    def through(self, call: StoreCall, action: Callable[[], _Answer]) -> _Answer:
-        """Make one call as the process."""
-        return self._process.call(
-            call,
-            action,
-            unavailable=_unavailable,
-            lost=_ambiguous if call == "transact" else _unavailable,
-        )
-
-    def watch(self, prefix: str, revision: int, *, wake: Callable[[], None] | None = None) -> Watch:
-        """A watch that may be late."""
-        del wake  # the simulation looks for itself
-        inner = self.through("watch", lambda: self.store.watch(prefix, revision))
-        watch = _LateWatch(self._process, self, inner)
-        self._open.append(watch)
-        return watch
+class Run(Protocol):
+    """What has processes, such as a simulation."""
 
     @property
-    def withheld(self) -> bool:
-        """Whether a watch holds something back."""
-        return any(watch.withheld for watch in self._open)
-
-    def hold_nothing_back(self) -> None:
-        """What is not polled in this step is not late."""
-        for watch in self._open:
-            watch.withheld = False
-
-    def forget(self, watch: _LateWatch) -> None:
-        """A watch was closed."""
-        if watch in self._open:
-            self._open.remove(watch)
-
-    def break_watches(self, error: Exception) -> None:
-        """End every watch with an error."""
-        for watch in self._open:
-            watch.broken = error
-
-    def drop_watches(self) -> None:
-        """Close every watch, the process being dead."""
-        for watch in tuple(self._open):
-            watch.close()
+    def processes(self) -> Mapping[str, Process]:
+        """By name."""
+        ...
 
 
-class _LateWatch:
-    """Each watch is a stream of its own: it may be behind the others, by whole revisions."""
+def every_injection(run: Run, faults: Iterable[Fault] = tuple(Fault)) -> Iterator[Injection]:
+    """Each fault at each call that a run without faults has made.
 
-    def __init__(self, process: Process, store: _ProcessStore, inner: Watch) -> None:
-        self._process = process
-        self._store = store
-        self._inner = inner
-        self._late: deque[WatchBatch] = deque()
-        self.broken: Exception | None = None
-        self.withheld = False
+    Left out is a call that only looks and repeats the last of its name, with nothing changed in the
+    store since: a standby that asks every second whether there is a leader, say.
 
-    @property
-    def pending(self) -> bool:
-        """Whether it has something that was not taken yet."""
-        self._fill()
-        return bool(self._late) or self.broken is not None
-
-    def _fill(self) -> None:
-        if self.broken is None:
-            batch = self._inner.poll()
-            if batch is not None:
-                self._late.extend(_revisions(batch))
-
-    def poll(self, timeout: float = 0.0) -> WatchBatch | None:
-        """What has come, or not yet."""
-        del timeout  # time stands still
-        if not self.pending:
-            return None
-        before = tuple(self._late)
-
-        def lost() -> Exception:
-            # A poll that fails has not taken anything: that is the contract.
-            self._late = deque(before)
-            return _unavailable()
-
-        return self._process.call("poll", self._take, unavailable=_unavailable, lost=lost)
-
-    def _take(self) -> WatchBatch | None:
-        if self.broken is not None:
-            raise self.broken
-        events: list[Event] = []
-        revision = 0
-        while self._late and not self._process.holds_back():
-            batch = self._late.popleft()
-            events += batch.events
-            revision = batch.revision
-        self.withheld = bool(self._late)
-        return WatchBatch(revision=revision, events=tuple(events)) if events else None
-
-    def close(self) -> None:
-        """Stop."""
-        self._store.forget(self)
-        self._inner.close()
+    Args:
+        run: the run without faults.
+        faults: which ones.
+    """
+    for fault in faults:
+        for process in run.processes.values():
+            for number in _telling(process):
+                yield Injection(process.name, number, fault)
 
 
-class _ProcessOrchestrator:
-    """The shared orchestrator as one process sees it."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self._inner = process._shared_orchestrator  # noqa: SLF001 - the same module's
-
-    @property
-    def request_timeout(self) -> float:
-        """As the shared one's."""
-        return self._inner.request_timeout
-
-    def _call(self, name: str, action: Callable[[], _Answer]) -> _Answer:
-        return self._process.call(name, action, unavailable=_no_orchestrator, lost=_no_orchestrator)
-
-    def find(self, tenant: str, name: str) -> Stack | None:
-        """See :class:`~gohan_jobs.orchestrators.base.Orchestrator`."""
-        return self._call("find", lambda: self._inner.find(tenant, name))
-
-    def create(self, request: StackRequest) -> Stack:
-        """See :class:`~gohan_jobs.orchestrators.base.Orchestrator`."""
-        return self._call("create", lambda: self._inner.create(request))
-
-    def update(self, stack: Stack, request: StackRequest) -> None:
-        """See :class:`~gohan_jobs.orchestrators.base.Orchestrator`."""
-        self._call("update", lambda: self._inner.update(stack, request))
-
-    def delete(self, stack: Stack) -> None:
-        """See :class:`~gohan_jobs.orchestrators.base.Orchestrator`."""
-        self._call("delete", lambda: self._inner.delete(stack))
-
-    def observe(self, stacks: Sequence[Stack]) -> Mapping[str, Stack | None]:
-        """See :class:`~gohan_jobs.orchestrators.base.Orchestrator`."""
-        return self._call("observe", lambda: self._inner.observe(stacks))
-
-    def outputs(self, stack: Stack) -> tuple[StackOutput, ...]:
-        """See :class:`~gohan_jobs.orchestrators.base.Orchestrator`."""
-        return self._call("outputs", lambda: self._inner.outputs(stack))
-
-    def diagnose(self, stack: Stack) -> Diagnosis:
-        """See :class:`~gohan_jobs.orchestrators.base.Orchestrator`."""
-        return self._call("diagnose", lambda: self._inner.diagnose(stack))
-
-    def validate(self, request: StackRequest) -> None:
-        """See :class:`~gohan_jobs.orchestrators.base.Orchestrator`."""
-        self._call("validate", lambda: self._inner.validate(request))
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-def _revisions(batch: WatchBatch) -> list[WatchBatch]:
-    """A batch taken apart, since a late watch may stop at any revision."""
-    found: dict[int, list[Event]] = {}
-    for event in batch.events:
-        found.setdefault(event.revision, []).append(event)
-    return [WatchBatch(revision=r, events=tuple(events)) for r, events in found.items()]
-
-
-def _unavailable() -> Exception:
-    return StoreUnavailable("a fault: nothing was done")
-
-
-def _ambiguous() -> Exception:
-    return AmbiguousWrite("a fault: it was done, and its answer lost")
-
-
-def _no_orchestrator() -> Exception:
-    return OrchestratorUnavailable("a fault: no answer")
-
-
-if TYPE_CHECKING:
-
-    def _is_orchestrator(orchestrator: _ProcessOrchestrator) -> Orchestrator:
-        return orchestrator
+def _telling(process: Process) -> Iterator[int]:
+    seen: set[Call] = set()
+    for number, call in enumerate(process.calls, 1):
+        if call.name not in _LOOKS or call not in seen:
+            yield number
+        seen.add(call)

@@ -24,10 +24,8 @@ import heapq
 import itertools
 import math
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
-
-import attrs
 
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.codec import Codec
@@ -37,13 +35,14 @@ from gohan_jobs.handlers import AnyHandler
 from gohan_jobs.lifecycle import Lifecycle, Role
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import Orchestrator
-from gohan_jobs.orchestrators.simulated import SimulatedHeat, SimulatedStack
+from gohan_jobs.orchestrators.simulated import SimulatedHeat
 from gohan_jobs.records import ConfigRecord, ResourceRef, WorkerState
 from gohan_jobs.schemas import Schemas
-from gohan_jobs.stores.base import Delete, Event, Store, Transaction, scan
+from gohan_jobs.stores.base import Delete, Event, Store, Transaction
 from gohan_jobs.stores.memory import MemoryStore
 from gohan_jobs.testing.faults import Crash
-from gohan_jobs.testing.processes import Call, Fault, Injection, Process, World
+from gohan_jobs.testing.outcomes import Outcome, outcome_of
+from gohan_jobs.testing.processes import Fault, Injection, Process, World, every_injection
 from gohan_jobs.worker import WorkerOptions
 
 __all__ = [
@@ -68,29 +67,10 @@ _TICK = 10.0
 _BACKOFF = 0.05
 _MAX_STEPS = 50_000
 _PATIENCE = 20
-_LOOKS = frozenset({"get", "keep_alive"})
 
 
 class SimulationStuck(AssertionError):
     """The simulation did not come to rest, or a process works in circles."""
-
-
-@attrs.frozen
-class Outcome:
-    """What a simulation has come to, whichever way it took.
-
-    Attributes:
-        states: for each resource's path, version of its ``/state`` and what it says: ``completed``,
-            ``failed``, ``deleted`` or ``read``. (Whether a version was created or modified depends
-            on which versions before it were superseded.)
-        stacks: for each live stack's name, its tenant, the end of its status (``COMPLETE``,
-            ``FAILED`` or ``PROGRESS``), the version in its tag, and the parameters it has.
-        remains: keys that should be gone: jobs, job states, bookkeeping of jobs.
-    """
-
-    states: Mapping[str, tuple[int, str]]
-    stacks: Mapping[str, tuple[str, str, str, Mapping[str, Any]]]
-    remains: tuple[str, ...]
 
 
 class Simulation:
@@ -232,21 +212,7 @@ class Simulation:
 
     def outcome(self) -> Outcome:
         """What it has come to."""
-        keys, own = self._codec.keys, self._gohan.queue.own
-        states = {}
-        for entry in self._entries(keys.state):
-            state = self._codec.state(entry.key, entry.value)
-            states[entry.key] = (state.version, _kind(str(state.worker_state), state.error))
-        passing = (
-            keys.jobs,
-            f"{keys.worker}job_state/",
-            own.jobs_prefix,
-            own.failed_prefix,
-            own.preempt_prefix,
-            own.repairs_prefix,
-        )
-        remains = tuple(entry.key for prefix in passing for entry in self._entries(prefix))
-        return Outcome(states, self._stacks(), remains)
+        return outcome_of(self.store, self.orchestrator, self._codec, self._tenants)
 
     # What processes need (World).
 
@@ -270,17 +236,6 @@ class Simulation:
         return self._rng.random() < probability
 
     # Parts.
-
-    def _entries(self, prefix: str) -> Iterator[Any]:
-        for page in scan(self.store, prefix):
-            yield from page.entries
-
-    def _stacks(self) -> dict[str, tuple[str, str, str, Mapping[str, Any]]]:
-        found: dict[str, tuple[str, str, str, Mapping[str, Any]]] = {}
-        for tenant in self._tenants:
-            for stack in self.orchestrator.stacks(tenant, _look):
-                found[stack.name] = (tenant, stack.end, stack.versions, stack.parameters)
-        return found
 
     def _start(self, process: Process) -> None:
         process.wakes_at = self.clock.now()
@@ -416,54 +371,8 @@ class Simulation:
         return False
 
 
-def every_injection(run: Simulation, faults: Iterable[Fault] = tuple(Fault)) -> Iterator[Injection]:
-    """Each fault at each call that a run without faults has made.
-
-    Left out is a call that only looks and repeats the last of its name, with nothing changed in the
-    store since: a standby that asks every second whether there is a leader, say.
-
-    Args:
-        run: the run without faults.
-        faults: which ones.
-    """
-    for fault in faults:
-        for process in run.processes.values():
-            for number in _telling(process):
-                yield Injection(process.name, number, fault)
-
-
-def _telling(process: Process) -> Iterator[int]:
-    seen: set[Call] = set()
-    for number, call in enumerate(process.calls, 1):
-        if call.name not in _LOOKS or call not in seen:
-            yield number
-        seen.add(call)
-
-
-@attrs.frozen
-class _Look:
-    name: str
-    end: str
-    versions: str
-    parameters: Mapping[str, Any]
-
-
-def _look(stack: SimulatedStack) -> _Look:
-    versions = ",".join(tag.split(":")[1] for tag in stack.tags)
-    end = str(stack.status).rpartition("_")[2]
-    return _Look(stack.name, end, versions, dict(stack.blueprint.parameters.given))
-
-
 def _heat(clock: VirtualClock) -> SimulatedHeat:
     return SimulatedHeat(clock, operation_seconds=3.0)
-
-
-def _kind(worker_state: str, error: str) -> str:
-    if error:
-        return "failed"
-    if worker_state == str(WorkerState.DELETED):
-        return "deleted"
-    return "read" if worker_state == str(WorkerState.READ) else "completed"
 
 
 def _discard(result: object) -> None:
