@@ -18,7 +18,7 @@ from gohan_jobs.manager.skew import Skew
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.queue import Ready
 from gohan_jobs.records import Action
-from gohan_jobs.stores.base import Entry, Transaction
+from gohan_jobs.stores.base import Compare, Entry, Put, Transaction
 
 __all__ = ["Dispatch"]
 
@@ -198,12 +198,24 @@ class Dispatch:
         desk = self._desk
         entry = desk.store.get(desk.queue.own.job(job.job_id))
         if entry is None:
+            self._note_again(job)
             return job.notes
         try:
             return desk.queue.own.loads(entry.key, entry.value, JobNotes)
         except GohanJobsError as error:
             desk.set_aside(entry.key, entry.mod_revision, str(error))
             return job.notes
+
+    def _note_again(self, job: Tracked) -> None:
+        """Write what is known of a job whose notes are gone: no worker runs it without them."""
+        desk = self._desk
+        key = desk.queue.own.job(job.job_id)
+        desk.commit(
+            Transaction(
+                (Compare.absent(key), Compare.present(desk.keys.job(job.job_id))),
+                (Put(key, desk.queue.own.dumps(job.notes)),),
+            )
+        )
 
     # Finished.
 
