@@ -80,7 +80,7 @@ class _LateWatch:
         self._inner = inner
         self._late: deque[WatchBatch] = deque()
         self.broken: Exception | None = None
-        self.withheld = False
+        self.withheld: bool = False
 
     @property
     def pending(self) -> bool:
