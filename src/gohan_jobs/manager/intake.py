@@ -183,8 +183,8 @@ class Intake:
 
     def _appeared_at(self, path: ResourcePath) -> None:
         reference = self._desk.estate.reference(path)
-        if reference is not None:
-            self.appeared(reference)
+        assert reference is not None  # noqa: S101 - a template's path, or one that has jobs
+        self.appeared(reference)
 
     def _unknown_type(self, path: ResourcePath, entry: Entry | None) -> None:
         key = self._desk.keys.config_of(path)

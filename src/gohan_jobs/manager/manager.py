@@ -135,11 +135,6 @@ class Manager:
             return self.leadership.next_try
         return self._desk.timers.due
 
-    @property
-    def board(self) -> Board:
-        """The queue as this manager sees it."""
-        return self._desk.board
-
     def step(self) -> bool:
         """Do one bounded unit of work; whether there was any.
 
@@ -173,16 +168,11 @@ class Manager:
         self._accepted = accept
         self._degraded = None
 
-    def close(self, *, resign: bool = True) -> None:
-        """Stop; idempotent.
-
-        Args:
-            resign: give the leader's key back, so that a standby takes over at once.
-        """
+    def close(self) -> None:
+        """Stop, and give the leader's key back: a standby takes over at once; idempotent."""
         self._unload()
         self.leadership.close()
-        if resign:
-            self.leadership.resign()
+        self.leadership.resign()
 
     # Leading or not.
 
