@@ -94,8 +94,9 @@ class Candidates:
         return bool(self._found)
 
     def _listen(self) -> bool:
-        assert self._watch is not None  # noqa: S101 - the caller's condition
-        batch = self._watch.poll()
+        watch = self._watch
+        assert watch is not None  # noqa: S101 - the caller's condition
+        batch = watch.poll()
         if batch is None:
             return False
         for event in batch.events:
@@ -106,14 +107,13 @@ class Candidates:
             else:
                 self._gone(event.key)
         if len(batch.events) > _BUSY:
+            self._watch = None
+            watch.close()
             self._thin_out()
         return True
 
     def _thin_out(self) -> None:
-        """Many jobs at once: read pages instead, and leave most of them to the others."""
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.close()
+        """Many jobs at once: leave most of them to the others."""
         kept = self._rng.sample(sorted(self._found), min(_TAKEN, len(self._found)))
         self._found = {job_id: self._found[job_id] for job_id in kept}
 

@@ -92,14 +92,26 @@ class Claiming:
             return None
         return self._reserved(attempt, result.revision, result.results[-4:])
 
-    def along_with(self, first: Transaction) -> tuple[TransactionResult, Reserved | None]:
+    def along_with(
+        self, first: Transaction, ending: JobId
+    ) -> tuple[TransactionResult, Reserved | None]:
         """Carry out a transaction and reserve a candidate, if there is one, in one request.
+
+        Not a candidate of the same resource, such as the job itself, ready again since its
+        reservation is gone: no request may write a key twice, and both write its job state.
+
+        Args:
+            first: what ends a job.
+            ending: that job.
 
         Raises:
             TransactionTooLarge: ``first`` alone is.
         """
         found = self._candidates.pick()
         if found is None:
+            return self._store.transact(first), None
+        if self._path(found[0]) == self._path(ending):
+            self._candidates.offer(*found)
             return self._store.transact(first), None
         attempt, claim = self._attempt(*found)
         try:

@@ -17,7 +17,7 @@ from gohan_jobs.exceptions import (
     StoreError,
 )
 from gohan_jobs.handlers import Done, GiveUp, Handlers, RetryLater
-from gohan_jobs.keys import JobId, Keys
+from gohan_jobs.keys import JobId
 from gohan_jobs.keyspace import check_format
 from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.poller import StackPoller
@@ -140,11 +140,6 @@ class Worker:
         self._accepting = True
 
     # What others may ask.
-
-    @property
-    def keys(self) -> Keys:
-        """Where everything is stored."""
-        return self._queue.keys
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -379,7 +374,7 @@ class Worker:
         def send(finish: Transaction) -> TransactionResult:
             if not self._accepting or len(self._claims) > self._options.slots:
                 return self._store.transact(finish)
-            result, reserved = self._claiming.along_with(finish)
+            result, reserved = self._claiming.along_with(finish, claim.job_id)
             next_one.append(reserved)
             return result
 
@@ -395,8 +390,7 @@ class Worker:
         self._forget(claim)
 
     def _forget(self, claim: Claim) -> None:
-        if self._claims.get(claim.job_id) is claim:
-            del self._claims[claim.job_id]
+        del self._claims[claim.job_id]
         self._runner.forget(claim)
 
     # Stopping.

@@ -1,0 +1,603 @@
+"""What a worker does when others write between its steps, and the corners of what composes it."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from gohan_jobs.board import Board
+from gohan_jobs.bookkeeping import Bookkeeping, JobNotes
+from gohan_jobs.clock import VirtualClock
+from gohan_jobs.events import (
+    ConfigSetAside,
+    Events,
+    JobClaimed,
+    JobHandedBack,
+    JobSuperseded,
+    LeaseLost,
+    StoreTroubled,
+)
+from gohan_jobs.exceptions import Compacted, GohanJobsError, StoreError, StoreUnavailable
+from gohan_jobs.handlers import Done, GiveUp, JobContext, Later, Outcome, RetryLater
+from gohan_jobs.keys import JobId, Place
+from gohan_jobs.lifecycle import Completed, Lifecycle, Role
+from gohan_jobs.records import OnFailure
+from gohan_jobs.runtime import Keeper, SwitchingExecutor, Threads
+from gohan_jobs.schemas import Schema, Schemas
+from gohan_jobs.stores.base import Delete, Put
+from gohan_jobs.testing.faults import FaultyStore
+from gohan_jobs.worker import Worker, WorkerOptions
+from gohan_jobs.worker.candidates import Candidates
+from gohan_jobs.worker.returned import Inbox, Late
+from jobs_made import job_id, tracked
+from worlds import DISK, NETWORK, PORT, QUOTA, World, ref
+
+N2 = ref("network", "n2")
+
+
+def waits(_context: JobContext) -> Outcome:
+    """A handler that is through in ten seconds."""
+    return Later(after=10.0, resume=lambda _later: Done())
+
+
+def queued(
+    *resources: Any, handler: Callable[[JobContext], Outcome] = waits, **options: Any
+) -> tuple[World, Lifecycle]:
+    """Jobs that are ready, and a worker apart, which alone is stepped."""
+    world = World(wrap=FaultyStore, roles=(Role.MANAGER,))
+    for resource in resources or (NETWORK,):
+        world.write(resource, {"name": "x"})
+    world.settle()
+    handlers = {"heat_worker": handler}
+    return world, world.peer(roles=(Role.WORKER,), seed=5, handlers=handlers, **options)
+
+
+def worker_of(lifecycle: Lifecycle) -> Worker:
+    """Its worker."""
+    worker = lifecycle._worker
+    assert worker is not None
+    return worker
+
+
+def faulty(lifecycle: Lifecycle) -> FaultyStore:
+    """Its store."""
+    assert isinstance(lifecycle.store, FaultyStore)
+    return lifecycle.store
+
+
+def at(world: World, place: Place, job: JobId) -> str:
+    """The key of a job at a place."""
+    return world.keys.place(place, job)
+
+
+def step_until(lifecycle: Lifecycle, reached: Callable[[], object]) -> None:
+    """Step the worker until something is so."""
+    for _ in range(100):
+        if reached():
+            return
+        lifecycle.step()
+    raise AssertionError("it never is so")
+
+
+# Candidates.
+
+
+def candidates(world: World) -> tuple[Candidates, FaultyStore]:
+    """Of a worker that takes every job."""
+    store = FaultyStore(world.store)
+    return Candidates(store, world.keys, lambda _: True, random.Random(1), None), store
+
+
+def make_ready(world: World, count: int) -> None:
+    """Many jobs are ready at once."""
+    keys = [world.keys.place(Place.READY, job_id(f"port:p{number}")) for number in range(count)]
+    world.transact(*(Put(key, b"heat_worker") for key in keys))
+
+
+def test_an_idle_worker_that_hears_of_many_jobs_keeps_a_few() -> None:
+    """It leaves most of them to others, and reads pages from then on."""
+    world = World()
+    found, store = candidates(world)
+    assert [False, False] == [found.refill(), found.refill()]
+    make_ready(world, 40)
+    assert found.refill()
+    assert 8 == found.waiting
+    store.calls.clear()
+    assert found.refill()
+    assert ["entries"] == store.calls
+
+
+def test_an_idle_worker_that_hears_of_some_jobs_keeps_them_all() -> None:
+    """It goes on watching, and forgets those that others take."""
+    world = World()
+    found, store = candidates(world)
+    found.refill()
+    make_ready(world, 30)
+    assert found.refill()
+    assert 30 == found.waiting
+    world.delete(world.keys.place(Place.READY, job_id("port:p7")))
+    store.calls.clear()
+    assert found.refill()
+    assert 29 == found.waiting
+    assert ["poll"] == store.calls
+
+
+def test_a_busy_worker_takes_a_few_of_each_page() -> None:
+    """Three pages of ready jobs, three requests, eight jobs of each."""
+    world = World()
+    make_ready(world, 70)
+    for number in range(100, 170):
+        world.put(world.keys.place(Place.READY, job_id(f"port:p{number}")), "heat_worker")
+    found, store = candidates(world)
+    waiting = []
+    for _ in range(3):
+        assert found.refill()
+        waiting.append(found.waiting)
+    assert [8, 16, 24] == waiting
+    assert ["entries"] * 3 == store.calls
+
+
+# Claiming.
+
+
+def test_without_candidates_nothing_is_sent() -> None:
+    """There is nothing to reserve, so the store is left alone."""
+    _, lifecycle = queued()
+    faulty(lifecycle).calls.clear()
+    assert None is worker_of(lifecycle)._claiming.next()
+    assert [] == faulty(lifecycle).calls
+
+
+def test_a_result_counts_though_the_next_claim_is_refused() -> None:
+    """Another was faster with the candidate that goes along with a result."""
+    world, lifecycle = queued(NETWORK, N2, worker=WorkerOptions(slots=1))
+    lifecycle.run_until_idle()
+    (claim,) = worker_of(lifecycle).claims
+    (other,) = [job.id for job in world.jobs() if job.id != claim.job_id]
+    world.transact(
+        Delete(at(world, Place.READY, other)), Put(at(world, Place.WORKING, other), b"another")
+    )
+    world.clock.advance(10.0)
+    lifecycle.run_until_idle()
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(claim.job.resource)
+    assert () == worker_of(lifecycle).claims
+    assert b"another" == world.text(at(world, Place.WORKING, other))
+
+
+def test_a_doubtful_claim_of_a_job_that_another_has_by_now() -> None:
+    """It was not made, and is not tried again."""
+    world, lifecycle = queued()
+    job = world.job(NETWORK).id
+    step_until(lifecycle, lambda: worker_of(lifecycle)._candidates.waiting)
+    faulty(lifecycle).fail("transact")
+    with pytest.raises(StoreUnavailable):
+        lifecycle.step()
+    world.transact(
+        Delete(at(world, Place.READY, job)), Put(at(world, Place.WORKING, job), b"another")
+    )
+    lifecycle.run_until_idle()
+    assert () == worker_of(lifecycle).claims
+    assert [] == world.told(JobClaimed)
+    assert b"another" == world.text(at(world, Place.WORKING, job))
+
+
+def test_a_broken_later_config_does_not_stop_a_job() -> None:
+    """The leader sets that version aside; the job's own has its result."""
+    world, lifecycle = queued()
+    world.put(world.keys.config_of(world.path(NETWORK)), "{")
+    lifecycle.run_until_idle()
+    world.clock.advance(10.0)
+    lifecycle.run_until_idle()
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(NETWORK)
+
+
+def test_a_job_that_came_back_is_not_claimed_along_with_its_own_result() -> None:
+    """No request may write its job state twice: the result is refused, then it is claimed again."""
+    world, lifecycle = queued()
+    lifecycle.run_until_idle()
+    (first,) = worker_of(lifecycle).claims
+    come_back(world, first.job_id)
+    step_until(lifecycle, lambda: worker_of(lifecycle)._candidates.waiting)
+    world.clock.advance(10.0)
+    lifecycle.run_until_idle()
+    (second,) = worker_of(lifecycle).claims
+    assert [first.holder, second.holder] == [claim.holder for claim in world.told(JobClaimed)]
+    assert [] == world.states_of(NETWORK)
+    world.clock.advance(10.0)
+    lifecycle.run_until_idle()
+    assert [("CREATE_COMPLETED", 1, "")] == world.states_of(NETWORK)
+
+
+def test_the_result_of_a_claim_that_was_made_again_is_not_heard() -> None:
+    """The same worker claims its lost job again: only the second claim's result counts."""
+    world, lifecycle = queued()
+    lifecycle.run_until_idle()
+    (first,) = worker_of(lifecycle).claims
+    world.clock.advance(5.0)
+    come_back(world, first.job_id)
+    lifecycle.run_until_idle()
+    (second,) = worker_of(lifecycle).claims
+    assert first.holder != second.holder
+    world.clock.advance(5.0)
+    lifecycle.run_until_idle()
+    assert (second,) == worker_of(lifecycle).claims
+    assert [] == world.states_of(NETWORK)
+    world.clock.advance(5.0)
+    lifecycle.run_until_idle()
+    assert [("CREATE_COMPLETED", 1, "")] == world.states_of(NETWORK)
+
+
+def come_back(world: World, job: JobId) -> None:
+    """A reservation ends behind the worker's back, and the job is ready again."""
+    world.transact(
+        Delete(at(world, Place.WORKING, job)), Put(at(world, Place.READY, job), b"heat_worker")
+    )
+
+
+# What handlers are given.
+
+
+def test_a_job_whose_notes_name_no_template() -> None:
+    """Its handler gets none."""
+    given: list[object] = []
+
+    def handler(context: JobContext) -> Outcome:
+        given.append(context.template())
+        return Done()
+
+    world, lifecycle = queued(handler=handler)
+    job = world.job(NETWORK).id
+    key = lifecycle.queue.own.job(job)
+    notes = Bookkeeping.loads(key, world.text(key) or b"", JobNotes)
+    world.put(key, Bookkeeping.dumps(attrs.evolve(notes, template_id="")))
+    lifecycle.run_until_idle()
+    assert [None] == given
+
+
+def test_only_live_stacks_are_given() -> None:
+    """A record of a deleted stack, no record, and an unknown type: none of them is a stack."""
+    unknown = ref("nothing", "x")
+    given: list[dict[Any, Any]] = []
+
+    def handler(context: JobContext) -> Outcome:
+        given.append(dict(context.stacks((NETWORK, PORT, unknown))))
+        return Done()
+
+    world = World()
+    world.write(NETWORK)
+    world.pass_time(5)
+    world.write(NETWORK, version=2, marked=True)
+    world.pass_time(5)
+    stack = world.stack(NETWORK)
+    assert stack is not None
+    assert "" == stack.stack_id
+    world.write(DISK)
+    world.lifecycle = world.peer(seed=7, handlers={"heat_worker": handler})
+    world.clock.advance(120.0)
+    world.store.expire()
+    world.settle()
+    assert [{NETWORK: None, PORT: None, unknown: None}] == given
+
+
+# How claims end when they are not ours any more.
+
+
+def test_a_refused_hand_back_is_not_told() -> None:
+    """The job was another's when its handler asked to try again."""
+    world: World
+
+    def handler(context: JobContext) -> Outcome:
+        world.delete(at(world, Place.WORKING, context.job.id))
+        return RetryLater(after=1.0, reason="later")
+
+    world, lifecycle = queued(handler=handler)
+    lifecycle.run_until_idle()
+    assert () == worker_of(lifecycle).claims
+    assert [] == world.told(JobHandedBack)
+    assert {} == world.under("/jobs/waiting/")
+
+
+def test_a_refused_drop_is_not_told() -> None:
+    """The job was pre-empted, and its reservation was gone already."""
+    world, lifecycle = queued()
+    lifecycle.run_until_idle()
+    job = world.job(NETWORK).id
+    world.transact(
+        Delete(at(world, Place.WORKING, job)), Put(lifecycle.queue.own.preempt(job), b"")
+    )
+    lifecycle.run_until_idle()
+    assert () == worker_of(lifecycle).claims
+    assert [] == world.told(JobSuperseded)
+    assert {} == world.under("/jobs/finished/")
+
+
+def test_a_broken_job_that_is_another_s_by_now_is_not_set_aside() -> None:
+    """Its reservation went before the worker could write."""
+    world, lifecycle = queued()
+    job = world.job(NETWORK).id
+    world.put(world.keys.job(job), "{")
+    step_until(lifecycle, lambda: world.under("/jobs/working/"))
+    world.delete(at(world, Place.WORKING, job))
+    told = len(world.told(ConfigSetAside))
+    lifecycle.run_until_idle()
+    assert told == len(world.told(ConfigSetAside))
+    assert {} == world.under("/jobs/waiting/")
+
+
+@pytest.mark.parametrize(("name", "repairs"), [("heat_worker", 1), ("agent", 0)])
+def test_what_was_done_too_late_is_looked_at_if_it_was_a_stack(name: str, repairs: int) -> None:
+    """A process stood still after the guard: only the Heat handler's work can be repaired."""
+    schemas = Schemas([Schema(type="disk", prefix="v2.0/disks", templates={name: "Cdisk"})])
+    world = World(roles=(Role.MANAGER,), schemas=schemas)
+
+    def handler(context: JobContext) -> Outcome:
+        context.claim.guard(1.0)
+        world.clock.advance(500.0)
+        world.store.expire()
+        return Done()
+
+    world.write(DISK)
+    world.settle()
+    lifecycle = world.peer(roles=(Role.WORKER,), seed=5, handlers={name: handler})
+    lifecycle.run_until_idle()
+    assert [1] == [event.jobs for event in world.told(LeaseLost)]
+    assert None is world.state(DISK)
+    assert repairs == len(world.under(lifecycle.queue.own.repairs_prefix))
+
+
+def test_a_failure_to_be_ignored_is_a_result_all_the_same() -> None:
+    """The last job of a version completes it even if it failed (``on_failure``)."""
+    world, lifecycle = queued(handler=lambda _: GiveUp(reason="no"))
+    job = world.job(NETWORK)
+    ignoring = attrs.evolve(job, on_failure=OnFailure.IGNORE)
+    world.put(world.keys.job(job.id), lifecycle.queue.text(ignoring))
+    lifecycle.run_until_idle()
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(NETWORK)
+
+
+# Lease and watch.
+
+
+def test_a_worker_closed_twice_gives_one_lease_back() -> None:
+    """And a lease that is given back can't be lost."""
+    world, lifecycle = queued()
+    lifecycle.run_until_idle()
+    worker = worker_of(lifecycle)
+    worker.close()
+    worker.close()
+    worker._registration.lose()
+    assert 1 == faulty(lifecycle).calls.count("revoke_lease")
+    assert [] == world.told(LeaseLost)
+
+
+def test_a_worker_that_accepts_nothing_does_not_register() -> None:
+    """It needs no lease, until it accepts again."""
+    _, lifecycle = queued()
+    worker = worker_of(lifecycle)
+    worker.stop_accepting()
+    assert not worker.step()
+    assert 0 == worker.lease.id
+    worker.accept()
+    assert worker.step()
+    assert 0 != worker.lease.id
+
+
+def test_a_lost_lease_writes_nothing_at_the_end() -> None:
+    """What closing finds unfinished may be another's by now."""
+    world, lifecycle = queued()
+    lifecycle.run_until_idle()
+    (claim,) = worker_of(lifecycle).claims
+    worker_of(lifecycle)._registration.lose()
+    lifecycle.close()
+    assert [] == world.told(JobHandedBack)
+    assert claim.holder.encode() == world.text(at(world, Place.WORKING, claim.job_id))
+
+
+def test_a_worker_with_nobody_to_wake() -> None:
+    """Whoever steps it all the time needs no waking: it works, and tells of a lost lease."""
+    world, lifecycle = queued()
+    worker = Worker(
+        world.store,
+        codec=lifecycle.codec,
+        queue=lifecycle.queue,
+        schemas=world.schemas,
+        handlers=lifecycle.handlers,
+        orchestrator=world.heat,
+        clock=world.clock,
+        events=Events((world.events.append,)),
+        redactor=lifecycle.redactor,
+        worker_id="w",
+        new_id=lambda: "r",
+        executor=SwitchingExecutor(),
+        options=WorkerOptions(),
+        rng=random.Random(1),
+    )
+    while worker.step():
+        pass
+    assert 1 == len(worker.claims)
+    worker._registration.lose()
+    assert [1] == [event.jobs for event in world.told(LeaseLost)]
+
+
+def test_an_inbox_with_nobody_to_wake() -> None:
+    """Items come out in order, then none."""
+    inbox = Inbox(None)
+    world, lifecycle = queued(NETWORK, N2)
+    del world
+    lifecycle.run_until_idle()
+    items = [Late(claim) for claim in worker_of(lifecycle).claims]
+    for item in items:
+        inbox.put(item)
+    assert [*items, None] == [inbox.take() for _ in range(3)]
+
+
+def test_a_pre_emption_during_a_broken_watch_is_read() -> None:
+    """A watch that ended may have had something to tell; a failed reading is repeated."""
+    world, lifecycle = queued()
+    lifecycle.run_until_idle()
+    job = world.job(NETWORK).id
+    store = faulty(lifecycle)
+    store.break_watches(Compacted(2))
+    assert lifecycle.step()
+    world.put(lifecycle.queue.own.preempt(job), b"")
+    store.fail("get", on=2)
+    with pytest.raises(StoreError):
+        lifecycle.step()
+    assert not worker_of(lifecycle).registered
+    lifecycle.run_until_idle()
+    assert worker_of(lifecycle).registered
+    assert () == worker_of(lifecycle).claims
+    assert [job] == [event.job_id for event in world.told(JobSuperseded)]
+
+
+def test_another_worker_s_pre_emption_is_nothing_to_this_one() -> None:
+    """Its own claims go on."""
+    world, lifecycle = queued()
+    lifecycle.run_until_idle()
+    claims = worker_of(lifecycle).claims
+    world.put(lifecycle.queue.own.preempt(job_id()), b"")
+    assert not lifecycle.step()
+    assert claims == worker_of(lifecycle).claims
+    assert [""] == [claim.cancelled for claim in claims]
+
+
+class Deferred:
+    """An executor of which the test says when it works."""
+
+    def __init__(self) -> None:
+        self.work: list[Callable[[], None]] = []
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Keep it."""
+        self.work.append(work)
+
+
+def test_a_pre_empted_handler_that_runs_is_waited_for() -> None:
+    """It is told to stop; its claim ends, without a result, when it has come back."""
+    world, lifecycle = queued(handler=lambda _: Done())
+    executor: Any = Deferred()
+    lifecycle._switch.pool = executor
+    lifecycle.run_until_idle()
+    job = world.job(NETWORK).id
+    world.put(lifecycle.queue.own.preempt(job), b"")
+    lifecycle.run_until_idle()
+    (claim,) = worker_of(lifecycle).claims
+    assert "pre-empted by a delete" == claim.cancelled
+    executor.work.pop()()
+    lifecycle.run_until_idle()
+    assert () == worker_of(lifecycle).claims
+    assert [job] == [event.job_id for event in world.told(JobSuperseded)]
+    assert None is world.state(NETWORK)
+
+
+# Results and lifecycles.
+
+
+def test_a_result_stands_when_its_config_breaks() -> None:
+    """The version had its result; what stands there now can't be read."""
+    world = World()
+    world.write(NETWORK)
+    world.pass_time(5)
+    world.put(world.keys.config_of(world.path(NETWORK)), "{")
+    result = world.lifecycle.wait(NETWORK, 1, timeout=0.0)
+    assert isinstance(result, Completed)
+    assert 1 == result.state.version
+
+
+def test_an_old_result_is_not_the_new_config_s_of_the_same_version() -> None:
+    """A type that counts no versions: the state is waited for until it is of what stands there."""
+    world = World()
+    world.write(QUOTA, {"name": "a"})
+    world.pass_time(5)
+    world.write(QUOTA, {"name": "b"})
+    assert isinstance(world.lifecycle.wait(QUOTA, 1), Completed)
+    assert [("create", "quota_q1"), ("update", "quota_q1")] == world.changes()
+
+
+def test_steps_are_limited() -> None:
+    """Whoever wants idleness within so many steps is told if they were not enough."""
+    world = World()
+    world.write(NETWORK)
+    with pytest.raises(GohanJobsError, match="not idle after 2 steps"):
+        world.lifecycle.run_until_idle(2)
+
+
+def test_resuming_where_no_manager_is() -> None:
+    """A process that only works has nothing to resume, and goes on."""
+    world, lifecycle = queued()
+    lifecycle.resume(accept=True)
+    assert {} == lifecycle.troubles
+    lifecycle.run_until_idle()
+    assert Place.WORKING is world.place(world.job(NETWORK).id)
+
+
+def test_a_job_that_is_held_for_another_resource_lets_that_one_go() -> None:
+    """Whoever waits for a held job is considered again when the hold begins and ends."""
+    board = Board()
+    first = tracked(job_id())
+    network = job_id("network:n1", suffix="bbbbb")
+    second = tracked(network, [first.job_id])
+    board.add(first)
+    board.add(second)
+    ready = []
+    for held_for in ("network:n1", ""):
+        board.update(first, attrs.evolve(first.notes, held_for=held_for))
+        ready.append(second in board.next_ready(2))
+    assert [True, False] == ready
+
+
+# Threads.
+
+
+def test_threads_are_stopped_twice() -> None:
+    """The second time there is nothing to end, and nobody to wake."""
+    lifecycle = World(roles=(Role.MANAGER,)).lifecycle
+    executor = SwitchingExecutor()
+    threads = Threads(
+        manager=lifecycle._manager,
+        worker=None,
+        executor=executor,
+        handler_threads=1,
+        renewal_interval=1000.0,
+        clock=VirtualClock(),
+        events=Events(),
+    )
+    threads.start()
+    for _ in range(2):
+        threads.stop(0.0)
+        threads.wake("manager")
+        threads.wake("worker")
+        assert not threads.are_current()
+        assert None is executor.pool
+    assert {} == threads.troubles
+
+
+def test_a_keeper_goes_on_when_the_store_is_away() -> None:
+    """It tells of the trouble, renews the other leases, and tries again."""
+    told: list[Any] = []
+    renewed: list[int] = []
+    enough = threading.Event()
+
+    def away() -> None:
+        raise StoreUnavailable("away")
+
+    def fine() -> None:
+        renewed.append(1)
+        if len(renewed) == 2:
+            enough.set()
+
+    keeper = Keeper((away, fine), 0.0, Events((told.append,)))
+    keeper.start()
+    assert enough.wait(10.0)
+    keeper.stop()
+    assert not keeper.is_current()
+    assert {("keeper", "away")} == {
+        (event.role, event.reason) for event in told if isinstance(event, StoreTroubled)
+    }
+    assert 2 <= len(renewed)
+    assert len(renewed) == len(told)
