@@ -127,6 +127,20 @@ def test_an_idle_worker_that_hears_of_some_jobs_keeps_them_all() -> None:
     assert ["poll"] == store.calls
 
 
+def test_an_idle_worker_passes_over_what_is_no_job() -> None:
+    """A key that names no job comes and goes unheeded: the leader sets it aside."""
+    world = World()
+    found, _ = candidates(world)
+    found.refill()
+    key = f"{world.keys.place_prefix(Place.READY)}nonsense"
+    world.put(key, "x")
+    assert found.refill()
+    world.delete(key)
+    assert found.refill()
+    assert 0 == found.waiting
+    assert not found.refill()
+
+
 def test_a_busy_worker_takes_a_few_of_each_page() -> None:
     """Three pages of ready jobs, three requests, eight jobs of each."""
     world = World()
