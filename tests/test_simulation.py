@@ -95,6 +95,7 @@ def test_a_fault_at_every_call(fault: Fault, chunk: int) -> None:
     assert all_wrong("overlap", injections[chunk::_CHUNKS]) == []
 
 
+@pytest.mark.slow  # the quick part has every call in turn
 @pytest.mark.parametrize("seed", range(0, 500, 50))
 @pytest.mark.parametrize("name", ["overlap", "everything"])
 def test_several_faults_anywhere(name: str, seed: int) -> None:
