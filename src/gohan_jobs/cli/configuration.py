@@ -86,12 +86,19 @@ def read_config(ctx: click.Context, _param: click.Parameter, path: Path | None) 
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise click.BadParameter(f"{path}: not TOML: {error}") from None
         values = {name.replace("-", "_"): value for name, value in given.items()}
-        known = {param.name for param in ctx.command.params} - {"config"}
-        unknown = sorted(values.keys() - known)
+        own = {param.name for param in ctx.command.params} - {"config"}
+        unknown = sorted(values.keys() - own - _options_of_run())
         if unknown:
             raise click.BadParameter(f"{path}: no such options: {', '.join(unknown)}")
-        ctx.default_map = values
+        ctx.default_map = {name: value for name, value in values.items() if name in own}
     return path
+
+
+def _options_of_run() -> set[str]:
+    """What a deployment's file may hold for its processes: other commands read the same file."""
+    from gohan_jobs.cli import run  # noqa: PLC0415 - it imports this module
+
+    return {param.name or "" for param in run.command.params} - {"config"}
 
 
 def words(*choices: str) -> Callable[[Any], tuple[str, ...]]:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gohan_jobs.cli.configuration import (
-    address,
-    option,
-    read_config,
-    secret_of,
-    secret_options,
-    words,
+from gohan_jobs.cli.configuration import address, option, secret_of, words
+from gohan_jobs.cli.connections import SIMULATED, read_schemas
+from gohan_jobs.cli.deployment import (
+    SECONDS,
+    etcd_options,
+    heat_options,
+    open_heat,
+    open_store,
+    schemas_options,
 )
-from gohan_jobs.cli.connections import SIMULATED, HeatOptions, read_schemas
 from gohan_jobs.cli.signals import ending_signals
-from gohan_jobs.clock import SystemClock
 from gohan_jobs.events import Hook, log_event
 from gohan_jobs.handlers import Handlers
 from gohan_jobs.instrumentation import ObservedOrchestrator
@@ -35,39 +34,15 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_SECONDS = click.FloatRange(min=0, min_open=True)
-
 
 @click.command(
     "run",
     epilog="Every option may also stand in the file of --config, as etcd_ca for "
     "--etcd-ca, or in a variable, as GOHAN_JOBS_ETCD_CA. The command line wins, then the variable.",
 )
-@click.option(
-    "--config",
-    type=_FILE,
-    is_eager=True,
-    callback=read_config,
-    envvar="GOHAN_JOBS_CONFIG",
-    help="TOML file with options.",
-)
-@option(
-    "--etcd", "The members, or some of them.", type=words(), required=True, metavar="HOST:PORT,..."
-)
-@option("--etcd-ca", "Certificates of the authorities to trust; without it no TLS.", type=_FILE)
-@option("--etcd-cert", "The client certificate.", type=_FILE)
-@option("--etcd-key", "Its private key.", type=_FILE)
-@option("--etcd-server-name", "The name the members' certificates are checked for.")
-@option("--etcd-user", "User name; the password is a secret, see --etcd-password-file.")
-@secret_options("--etcd-password", "the user's password")
-@option("--schemas", "Gohan's answer, or Gohan's URL.", required=True, metavar="FILE|URL")
-@secret_options("--schemas-token", "the token for Gohan's URL")
-@option("--heat", "Heat's endpoint, with %(tenant_id)s in it.", metavar="URL|simulated")
-@secret_options("--heat-token", "the token for Heat's endpoint", on_command_line=True)
-@option("--heat-ca", "Certificates to check the endpoint's with.", type=_FILE)
-@option("--heat-timeout", "Seconds for one request.", type=_SECONDS, default=20.0)
-@option("--os-cloud", "A cloud of clouds.yaml; else the OS_... variables count.", metavar="NAME")
+@etcd_options
+@schemas_options
+@heat_options
 @option(
     "--roles",
     "What this process does.",
@@ -82,9 +57,9 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
     metavar="NAME,...",
 )
 @option("--slots", "Jobs at a time.", type=click.IntRange(1), default=8)
-@option("--worker-lease", "Seconds of a worker's lease.", type=_SECONDS, default=60.0)
-@option("--leader-lease", "Seconds of the leader's lease.", type=_SECONDS, default=65.0)
-@option("--stop-timeout", "Seconds for jobs to end after SIGTERM.", type=_SECONDS, default=30.0)
+@option("--worker-lease", "Seconds of a worker's lease.", type=SECONDS, default=60.0)
+@option("--leader-lease", "Seconds of the leader's lease.", type=SECONDS, default=65.0)
+@option("--stop-timeout", "Seconds for jobs to end after SIGTERM.", type=SECONDS, default=30.0)
 @option("--http", "Serve /healthz, /readyz and /metrics here.", type=address, metavar="HOST:PORT")
 @option(
     "--log-level",
@@ -107,7 +82,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         # Before the first thread, which inherits what is kept from ending the process.
         wait = stack.enter_context(ending_signals())
         schemas = read_schemas(options["schemas"], secret_of(ctx, "schemas_token"))
-        store = stack.enter_context(_store(ctx, options))
+        store = stack.enter_context(open_store(ctx, options))
         metrics = _metrics(store)
         hooks: tuple[Hook, ...] = (log_event,) if metrics is None else (log_event, metrics)
         heat = _heat(ctx, options, hooks)
@@ -136,31 +111,7 @@ def _heat(ctx: click.Context, options: dict[str, Any], hooks: tuple[Hook, ...]) 
     if Role.WORKER not in options["roles"]:
         # A manager never calls Heat: it only has to know how long a worker's call may take.
         options = options | {"heat": SIMULATED}
-    wanted = HeatOptions(
-        heat=options["heat"],
-        token=secret_of(ctx, "heat_token"),
-        cloud=options["os_cloud"],
-        ca=options["heat_ca"],
-        timeout=options["heat_timeout"],
-    )
-    try:
-        return ObservedOrchestrator(wanted.connect(SystemClock()), hooks)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _store(ctx: click.Context, options: dict[str, Any]) -> Store:
-    from gohan_jobs.stores.etcd import EtcdStore  # noqa: PLC0415 - for --help gRPC is too slow
-
-    names = ("ca", "cert", "key", "server_name", "user")
-    try:
-        return EtcdStore(
-            options["etcd"],
-            password=secret_of(ctx, "etcd_password"),
-            **{name: options[f"etcd_{name}"] for name in names},
-        )
-    except ValueError as error:
-        raise click.UsageError(f"etcd: {error}") from None
+    return ObservedOrchestrator(open_heat(ctx, options), hooks)
 
 
 def _metrics(store: Store) -> PrometheusHook | None:

@@ -1,0 +1,183 @@
+"""The deployment that a command works on or looks at: its etcd, and its types."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+import click
+
+from gohan_jobs.cli.configuration import option, read_config, secret_of, secret_options, words
+from gohan_jobs.cli.connections import HeatOptions, read_schemas
+from gohan_jobs.clock import SystemClock
+from gohan_jobs.codec import Codec
+from gohan_jobs.inspection import Inspector
+from gohan_jobs.keys import Keys
+from gohan_jobs.orchestrators.base import Orchestrator
+from gohan_jobs.queue import Queue
+from gohan_jobs.schemas import Schemas
+from gohan_jobs.stores.base import Store
+
+__all__ = [
+    "FILE",
+    "SECONDS",
+    "Deployment",
+    "deployment",
+    "etcd_options",
+    "heat_options",
+    "open_heat",
+    "open_store",
+    "schemas_options",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+"""A type of option: a file that is there."""
+
+SECONDS = click.FloatRange(min=0, min_open=True)
+"""A type of option: a time."""
+
+_ETCD = (
+    click.option(
+        "--config",
+        type=FILE,
+        is_eager=True,
+        callback=read_config,
+        envvar="GOHAN_JOBS_CONFIG",
+        help="TOML file with options.",
+    ),
+    option(
+        "--etcd",
+        "The members, or some of them.",
+        type=words(),
+        required=True,
+        metavar="HOST:PORT,...",
+    ),
+    option("--etcd-ca", "Certificates of the authorities to trust; without it no TLS.", type=FILE),
+    option("--etcd-cert", "The client certificate.", type=FILE),
+    option("--etcd-key", "Its private key.", type=FILE),
+    option("--etcd-server-name", "The name the members' certificates are checked for."),
+    option("--etcd-user", "User name; the password is a secret, see --etcd-password-file."),
+    secret_options("--etcd-password", "the user's password"),
+)
+_HEAT = (
+    option("--heat", "Heat's endpoint, with %(tenant_id)s in it.", metavar="URL|simulated"),
+    secret_options("--heat-token", "the token for Heat's endpoint", on_command_line=True),
+    option("--heat-ca", "Certificates to check the endpoint's with.", type=FILE),
+    option("--heat-timeout", "Seconds for one request.", type=SECONDS, default=20.0),
+    option(
+        "--os-cloud", "A cloud of clouds.yaml; else the OS_... variables count.", metavar="NAME"
+    ),
+)
+_SCHEMAS = (
+    option("--schemas", "Gohan's answer, or Gohan's URL.", required=True, metavar="FILE|URL"),
+    secret_options("--schemas-token", "the token for Gohan's URL"),
+)
+
+
+def etcd_options(function: F) -> F:
+    """Where etcd is, how to log in, and the TOML file that may say so."""
+    return _all(_ETCD, function)
+
+
+def schemas_options(function: F) -> F:
+    """Where the types are read from."""
+    return _all(_SCHEMAS, function)
+
+
+def heat_options(function: F) -> F:
+    """Where Heat is, and how to log in."""
+    return _all(_HEAT, function)
+
+
+def _all(options: tuple[Callable[[F], F], ...], function: F) -> F:
+    for each in reversed(options):
+        function = each(function)
+    return function
+
+
+def open_store(ctx: click.Context, options: Mapping[str, Any]) -> Store:
+    """Connect to the etcd of :func:`etcd_options`; nothing is sent yet.
+
+    Raises:
+        click.UsageError: options that don't go together.
+    """
+    from gohan_jobs.stores.etcd import EtcdStore  # noqa: PLC0415 - for --help gRPC is too slow
+
+    names = ("ca", "cert", "key", "server_name", "user")
+    try:
+        return EtcdStore(
+            options["etcd"],
+            password=secret_of(ctx, "etcd_password"),
+            **{name: options[f"etcd_{name}"] for name in names},
+        )
+    except ValueError as error:
+        raise click.UsageError(f"etcd: {error}") from None
+
+
+def open_heat(ctx: click.Context, options: Mapping[str, Any]) -> Orchestrator:
+    """Connect to the Heat of :func:`heat_options`; nothing is sent yet.
+
+    Raises:
+        click.UsageError: options that don't go together.
+    """
+    wanted = HeatOptions(
+        heat=options["heat"],
+        token=secret_of(ctx, "heat_token"),
+        cloud=options["os_cloud"],
+        ca=options["heat_ca"],
+        timeout=options["heat_timeout"],
+    )
+    try:
+        return wanted.connect(SystemClock())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@attrs.frozen(kw_only=True)
+class Deployment:
+    """What a command that looks at a running system works with.
+
+    Attributes:
+        store: connected, and it has answered.
+        schemas: the types.
+        keys: where everything is stored.
+        codec: reads records.
+        queue: reads the queue, and builds its transactions.
+    """
+
+    store: Store
+    schemas: Schemas
+    keys: Keys
+    codec: Codec
+    queue: Queue
+
+    @property
+    def inspector(self) -> Inspector:
+        """Reads all of it."""
+        return Inspector(self.store, self.codec, self.queue, self.schemas)
+
+
+@contextlib.contextmanager
+def deployment(ctx: click.Context, options: Mapping[str, Any]) -> Iterator[Deployment]:
+    """A deployment while a command looks at it.
+
+    Args:
+        ctx: of the command.
+        options: of :func:`etcd_options` and :func:`schemas_options`.
+
+    Raises:
+        GohanJobsError: the types can't be read, or etcd does not let us in.
+    """
+    schemas = read_schemas(options["schemas"], secret_of(ctx, "schemas_token"))
+    with open_store(ctx, options) as store:
+        store.revision()  # so that what is wrong with the connection is said at once
+        keys = Keys()
+        codec = Codec(keys)
+        yield Deployment(
+            store=store, schemas=schemas, keys=keys, codec=codec, queue=Queue(keys, codec)
+        )
