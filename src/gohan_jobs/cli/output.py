@@ -18,6 +18,8 @@ __all__ = ["json_option", "plain", "print_json"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_TEXTS = (JobId, ResourceRef)
+
 
 def json_option(function: F) -> F:
     """Add ``--json``, as the argument ``as_json``."""
@@ -33,18 +35,18 @@ def print_json(value: object) -> None:
 
 def plain(value: object) -> Any:
     """A model as JSON knows it: attributes as keys, what is no JSON as its text."""
-    if isinstance(value, JobId | ResourceRef):
-        return str(value)
-    if attrs.has(type(value)):
-        return {
-            field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value))
-        }
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, enum.Enum):
         return plain(value.value)
-    if isinstance(value, dt.datetime):
-        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    if attrs.has(type(value)) and not isinstance(value, _TEXTS):
+        return plain({name: getattr(value, name) for name in _names(value)})
+    return value.isoformat() if isinstance(value, dt.datetime) else str(value)
+
+
+def _names(model: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(type(model)))
