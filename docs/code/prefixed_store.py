@@ -10,6 +10,7 @@ import attrs
 
 from gohan_jobs import Store
 from gohan_jobs.exceptions import TransactionTooLarge
+from gohan_jobs.stores.arguments import check_key
 from gohan_jobs.stores.base import (
     Compare,
     Delete,
@@ -46,8 +47,7 @@ class PrefixedStore:
 
     def get(self, key: str) -> Entry | None:
         """See :meth:`gohan_jobs.stores.base.Reader.get`."""
-        if not key:
-            raise ValueError("a key must not be empty")
+        check_key(key)
         return self._seen(self._store.get(self._prefix + key))
 
     def entries(self, prefix: str, *, after: str = "", limit: int = 500, revision: int = 0) -> Page:
@@ -133,8 +133,7 @@ class PrefixedStore:
         return self._below(operation)
 
     def _below(self, about: T) -> T:
-        if not about.key:
-            raise ValueError("a key must not be empty")
+        check_key(about.key)
         return attrs.evolve(about, key=self._prefix + about.key)
 
     def _answer(self, result: TransactionResult) -> TransactionResult:

@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from gohan_jobs.clock import Clock, SystemClock
-from gohan_jobs.exceptions import Compacted, LeaseNotFound, StoreClosed
+from gohan_jobs.exceptions import LeaseNotFound, StoreClosed
+from gohan_jobs.stores.arguments import (
+    check_compactable,
+    check_first_revision,
+    check_key,
+    check_limit,
+    check_readable,
+    check_ttl,
+    check_watchable,
+)
 from gohan_jobs.stores.base import (
     Entry,
     Event,
@@ -34,7 +43,7 @@ from gohan_jobs.stores.base import (
     Watch,
     WatchBatch,
 )
-from gohan_jobs.stores.transactions import evaluate, puts_of, validate
+from gohan_jobs.stores.transactions import evaluate, leases_used, validate
 
 __all__ = ["MemoryStore"]
 
@@ -78,17 +87,16 @@ class MemoryStore:
 
     def get(self, key: str) -> Entry | None:
         """See :meth:`gohan_jobs.stores.base.Reader.get`."""
-        if not key:
-            raise ValueError("a key must not be empty")
+        check_key(key)
         with self._opened():
             return self._entries.get(key)
 
     def entries(self, prefix: str, *, after: str = "", limit: int = 500, revision: int = 0) -> Page:
         """See :meth:`gohan_jobs.stores.base.Reader.entries`."""
-        if limit < 1:
-            raise ValueError(f"a page holds at least 1 entry, not {limit}")
+        check_limit(limit)
         with self._opened():
-            revision = self._readable(revision or self._revision)
+            revision = revision or self._revision
+            check_readable(revision, now=self._revision, compacted=self._compacted)
             changed = self._as_of(prefix, revision)
             keys = self._keys(prefix, after, sorted(changed))
             found = (changed[key] if key in changed else self._entries[key] for key in keys)
@@ -100,14 +108,15 @@ class MemoryStore:
         validate(transaction)
         with self._opened():
             done = evaluate(transaction, self._entries.get, self._revision)
-            self._check_leases(transaction, done.changes)
+            for lease in leases_used(transaction, done.changes):
+                if lease not in self._leases:
+                    raise LeaseNotFound(lease)
             self._commit(done.changes)
             return done.result
 
     def grant_lease(self, ttl: float) -> Lease:
         """See :meth:`gohan_jobs.stores.base.Leaser.grant_lease`; exactly ``ttl`` is granted."""
-        if ttl <= 0:
-            raise ValueError(f"a lease lasts longer than {ttl} s")
+        check_ttl(ttl)
         with self._opened():
             lease = Lease(next(self._lease_ids), float(ttl))
             self._leases[lease.id] = _Lease(lease.ttl, self._clock.now() + ttl)
@@ -130,11 +139,9 @@ class MemoryStore:
 
     def watch(self, prefix: str, revision: int, *, wake: Callable[[], None] | None = None) -> Watch:
         """See :meth:`gohan_jobs.stores.base.Watcher.watch`; ``Compacted`` is raised here."""
-        if revision < 1:
-            raise ValueError(f"the first revision to watch is at least 1, not {revision}")
+        check_first_revision(revision)
         with self._opened():
-            if revision <= self._compacted:
-                raise Compacted(self._compacted)
+            check_watchable(revision, compacted=self._compacted)
             watch = _MemoryWatch(self, prefix, revision, wake)
             for events in self._since(revision):
                 watch.deliver([event for event in events if event.key.startswith(prefix)])
@@ -156,10 +163,7 @@ class MemoryStore:
     def compact(self, revision: int) -> None:
         """See :meth:`gohan_jobs.stores.base.Store.compact`."""
         with self._opened():
-            if revision <= self._compacted:
-                raise Compacted(self._compacted)
-            if revision > self._revision:
-                raise ValueError(f"revision {revision} lies in the future of {self._revision}")
+            check_compactable(revision, now=self._revision, compacted=self._compacted)
             first = self._revision - len(self._log) + 1
             del self._log[: max(0, revision + 1 - first)]
             self._compacted = revision
@@ -215,13 +219,6 @@ class MemoryStore:
                 self._end_leases()
             yield
 
-    def _readable(self, revision: int) -> int:
-        if revision < self._compacted:
-            raise Compacted(self._compacted)
-        if revision > self._revision:
-            raise ValueError(f"revision {revision} lies in the future of {self._revision}")
-        return revision
-
     def _since(self, revision: int) -> Iterator[tuple[Event, ...]]:
         first = self._revision - len(self._log) + 1
         for index in range(max(0, revision - first), len(self._log)):
@@ -251,14 +248,6 @@ class MemoryStore:
             if not key.startswith(prefix):
                 return
             yield key
-
-    def _check_leases(self, transaction: Transaction, changes: dict[str, Entry | None]) -> None:
-        """Only a lease that is really put to use must exist."""
-        for put in puts_of((transaction,)):
-            if put.lease and put.lease not in self._leases:
-                entry = changes.get(put.key)
-                if entry is not None and entry.lease == put.lease:
-                    raise LeaseNotFound(put.lease)
 
     def _commit(self, changes: dict[str, Entry | None]) -> None:
         """Make a new revision of some changes; none makes none."""

@@ -6,12 +6,13 @@ before the transaction; operations happen in order, so a ``Get`` sees what stand
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias, TypeVar
 
 import attrs
 
 from gohan_jobs.exceptions import TransactionTooLarge
+from gohan_jobs.stores.arguments import check_key
 from gohan_jobs.stores.base import (
     Compare,
     Comparison,
@@ -36,6 +37,7 @@ __all__ = [
     "evaluate",
     "holds",
     "keys_of",
+    "leases_used",
     "puts_of",
     "request_bytes",
     "validate",
@@ -201,6 +203,22 @@ def keys_of(transaction: Transaction) -> Iterator[str]:
             yield step.key
 
 
+def leases_used(transaction: Transaction, changes: Mapping[str, Entry | None]) -> Iterator[int]:
+    """The leases it binds keys to: only these must exist, not those of the branch not taken.
+
+    Args:
+        transaction: what was evaluated.
+        changes: what it does, see :class:`Evaluation`.
+
+    Yields:
+        Their ids, in the order of the puts, some perhaps more than once.
+    """
+    for put in puts_of((transaction,)):
+        entry = changes.get(put.key)
+        if put.lease and entry is not None and entry.lease == put.lease:
+            yield put.lease
+
+
 def validate(transaction: Transaction) -> None:
     """See that a store may be asked to carry it out.
 
@@ -240,8 +258,8 @@ def check_size(transaction: Transaction, size: int) -> None:
 
 
 def _check_keys(transaction: Transaction) -> None:
-    if not all(keys_of(transaction)):
-        raise ValueError("a key must not be empty")
+    for key in keys_of(transaction):
+        check_key(key)
     for compare in transaction.compares:
         holds(compare, None)
 

@@ -17,12 +17,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from gohan_jobs.clock import Clock, SystemClock
-from gohan_jobs.exceptions import (
-    Compacted,
-    LeaseNotFound,
-    StoreClosed,
-    StoreError,
-    StoreUnavailable,
+from gohan_jobs.exceptions import LeaseNotFound, StoreClosed, StoreError, StoreUnavailable
+from gohan_jobs.stores.arguments import (
+    check_compactable,
+    check_first_revision,
+    check_key,
+    check_limit,
+    check_readable,
+    check_ttl,
+    check_watchable,
 )
 from gohan_jobs.stores.base import (
     Entry,
@@ -36,7 +39,7 @@ from gohan_jobs.stores.base import (
     Watch,
     WatchBatch,
 )
-from gohan_jobs.stores.transactions import evaluate, puts_of, validate
+from gohan_jobs.stores.transactions import evaluate, leases_used, validate
 
 __all__ = ["SqliteStore"]
 
@@ -93,22 +96,17 @@ class SqliteStore:
 
     def get(self, key: str) -> Entry | None:
         """See :meth:`gohan_jobs.stores.base.Reader.get`."""
-        if not key:
-            raise ValueError("a key must not be empty")
+        check_key(key)
         with self._opened():
             return self._entry(key)
 
     def entries(self, prefix: str, *, after: str = "", limit: int = 500, revision: int = 0) -> Page:
         """See :meth:`gohan_jobs.stores.base.Reader.entries`."""
-        if limit < 1:
-            raise ValueError(f"a page holds at least 1 entry, not {limit}")
+        check_limit(limit)
         with self._opened():
             now, compacted = self._fact("revision"), self._fact("compacted")
             revision = revision or now
-            if revision < compacted:
-                raise Compacted(compacted)
-            if revision > now:
-                raise ValueError(f"revision {revision} lies in the future of {now}")
+            check_readable(revision, now=now, compacted=compacted)
             asked = {"prefix": prefix, "after": after, "revision": revision, "limit": limit + 1}
             rows = self._base.execute(_ENTRIES, asked | {"first": prefix}).fetchall()
         found = tuple(_to_entry(row) for row in rows[:limit])
@@ -132,10 +130,8 @@ class SqliteStore:
         validate(transaction)
         with self._opened():
             done = evaluate(transaction, self._entry, self._fact("revision"))
-            for put in puts_of((transaction,)):
-                entry = done.changes.get(put.key)
-                if put.lease and entry is not None and entry.lease == put.lease:
-                    self._ttl(put.lease)
+            for lease in leases_used(transaction, done.changes):
+                self._ttl(lease)
             self._commit(done.changes)
             return done.result
 
@@ -143,10 +139,7 @@ class SqliteStore:
         """See :meth:`gohan_jobs.stores.base.Store.compact`."""
         with self._opened():
             now, compacted = self._fact("revision"), self._fact("compacted")
-            if revision <= compacted:
-                raise Compacted(compacted)
-            if revision > now:
-                raise ValueError(f"revision {revision} lies in the future of {now}")
+            check_compactable(revision, now=now, compacted=compacted)
             self._base.execute(
                 "DELETE FROM changes AS old WHERE revision < ?1 AND EXISTS (SELECT 1 FROM changes "
                 "WHERE key = old.key AND revision > old.revision AND revision <= ?1)",
@@ -158,8 +151,7 @@ class SqliteStore:
 
     def grant_lease(self, ttl: float) -> Lease:
         """See :meth:`gohan_jobs.stores.base.Leaser.grant_lease`; exactly ``ttl`` is granted."""
-        if ttl <= 0:
-            raise ValueError(f"a lease lasts longer than {ttl} s")
+        check_ttl(ttl)
         with self._opened():
             sql = "INSERT INTO leases (ttl, ends) VALUES (?, ?)"
             made = self._base.execute(sql, (ttl, self._clock.now() + ttl)).lastrowid
@@ -182,12 +174,9 @@ class SqliteStore:
 
     def watch(self, prefix: str, revision: int, *, wake: Callable[[], None] | None = None) -> Watch:
         """See :meth:`gohan_jobs.stores.base.Watcher.watch`; ``Compacted`` is raised here."""
-        if revision < 1:
-            raise ValueError(f"the first revision to watch is at least 1, not {revision}")
+        check_first_revision(revision)
         with self._opened():
-            compacted = self._fact("compacted")
-            if revision <= compacted:
-                raise Compacted(compacted)
+            check_watchable(revision, compacted=self._fact("compacted"))
             past = revision <= self._fact("revision")
             watch = _SqliteWatch(self, prefix, revision, wake)
             self._watches.add(watch)
@@ -316,8 +305,7 @@ class SqliteStore:
             now, compacted = self._fact("revision"), self._fact("compacted")
             if revision > now:
                 return None
-            if revision <= compacted:
-                raise Compacted(compacted)
+            check_watchable(revision, compacted=compacted)
             rows = self._base.execute(
                 "SELECT key, value, created, revision, version, lease FROM changes WHERE "
                 "revision >= ?1 AND substr(key, 1, length(?2)) = ?2 ORDER BY revision, key",

@@ -23,6 +23,7 @@ from gohan_jobs.exceptions import (
     StoreUnavailable,
     TransactionTooLarge,
 )
+from gohan_jobs.stores.arguments import check_first_revision, check_key, check_limit, check_ttl
 from gohan_jobs.stores.base import Entry, Lease, Page, Store, Transaction, TransactionResult, Watch
 from gohan_jobs.stores.etcd import messages
 from gohan_jobs.stores.etcd.connection import Connection, make_channel, make_credentials
@@ -129,16 +130,14 @@ class EtcdStore:
 
     def get(self, key: str) -> Entry | None:
         """See :meth:`gohan_jobs.stores.base.Reader.get`."""
-        if not key:
-            raise ValueError("a key must not be empty")
+        check_key(key)
         rpc = self._connection.rpc
         answer = self._read("Range", rpc.RangeRequest(key=messages.to_bytes(key)))
         return messages.entry_of(answer.kvs[0]) if answer.kvs else None
 
     def entries(self, prefix: str, *, after: str = "", limit: int = 500, revision: int = 0) -> Page:
         """See :meth:`gohan_jobs.stores.base.Reader.entries`."""
-        if limit < 1:
-            raise ValueError(f"a page holds at least 1 entry, not {limit}")
+        check_limit(limit)
         begin, end = messages.key_range(prefix)
         if after:
             begin = max(begin, messages.to_bytes(after) + b"\0")
@@ -206,8 +205,7 @@ class EtcdStore:
 
     def grant_lease(self, ttl: float) -> Lease:
         """See :meth:`gohan_jobs.stores.base.Leaser.grant_lease`; whole seconds are granted."""
-        if ttl <= 0:
-            raise ValueError(f"a lease lasts longer than {ttl} s")
+        check_ttl(ttl)
         # Repeated, it may leave a lease that nobody uses; that one ends by itself.
         answer = self._read(
             "LeaseGrant", self._connection.rpc.LeaseGrantRequest(TTL=math.ceil(ttl))
@@ -229,8 +227,7 @@ class EtcdStore:
 
     def watch(self, prefix: str, revision: int, *, wake: Callable[[], None] | None = None) -> Watch:
         """See :meth:`gohan_jobs.stores.base.Watcher.watch`; errors come from ``poll``."""
-        if revision < 1:
-            raise ValueError(f"the first revision to watch is at least 1, not {revision}")
+        check_first_revision(revision)
         watch = EtcdWatch(
             self._connection,
             prefix,
