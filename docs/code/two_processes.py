@@ -154,6 +154,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        work(*sys.argv[1:4], Path(sys.argv[4]))
+        own_role, etcd_endpoint, heat_endpoint, output = sys.argv[1:]
+        work(own_role, etcd_endpoint, heat_endpoint, Path(output))
     else:
         main()
