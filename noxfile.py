@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -18,6 +19,10 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 EXTRAS = tuple(PROJECT["project"]["optional-dependencies"])
 IMPORTANT = ("etcd3", "grpc", "heatclient", "jinja2", "prometheus_client", "pytest", "yaml")
+OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+# Where both parts run, no test does twice: `tests` measures coverage, and `full` adds the rest.
+SHARED_COVERAGE = "GOHAN_JOBS_SHARED_COVERAGE" in os.environ
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"
@@ -63,15 +68,23 @@ def tests(session: nox.Session) -> None:
     """The quick part, real etcd included, on every Python there is; two minutes each."""
     _install(session, "tests")
     arguments = session.posargs or ["-n", "2", "-m", "not heat and not slow"]
-    session.run("pytest", *arguments)
+    if SHARED_COVERAGE and session.python == OWN_PYTHON:
+        session.run("coverage", "erase")
+        session.run("coverage", "run", "-m", "pytest", *arguments)
+    else:
+        session.run("pytest", *arguments)
 
 
 @nox.session
 def full(session: nox.Session) -> None:
     """Everything, a real Heat and a real Keystone included, with the coverage of every branch."""
     _install(session, "tests")
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-n", "2", *session.posargs)
+    arguments = ["-n", "2", *session.posargs]
+    if SHARED_COVERAGE:
+        arguments += ["-m", "heat or slow"]
+    else:
+        session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *arguments)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

@@ -229,6 +229,7 @@ def test_a_graceful_stop_hands_jobs_back(slow_fleet: Fleet) -> None:
     assert [] == fleet.problems()
 
 
+@pytest.mark.slow
 def test_many_processes_share_the_work(fleet: Fleet) -> None:
     """Two managers and three workers finish a hundred resources, dependencies first."""
     for number in range(2):
@@ -246,6 +247,7 @@ def test_many_processes_share_the_work(fleet: Fleet) -> None:
     assert [] == fleet.problems()
 
 
+@pytest.mark.slow
 def test_etcd_is_away_for_a_while(fleet: Fleet) -> None:
     """Everybody waits for etcd to come back, and goes on without a restart."""
     both = fleet.start("both")

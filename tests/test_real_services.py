@@ -21,6 +21,7 @@ def elsewhere(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathli
     return tmp_path
 
 
+@pytest.mark.slow
 def test_an_environment_is_made_once(elsewhere: pathlib.Path) -> None:
     """The same pins give the same environment, and others another."""
     lock = elsewhere / "thing-lock.txt"
@@ -34,6 +35,7 @@ def test_an_environment_is_made_once(elsewhere: pathlib.Path) -> None:
     assert first != environment("thing")
 
 
+@pytest.mark.slow
 def test_an_environment_that_was_not_finished_is_made_anew(elsewhere: pathlib.Path) -> None:
     """What an interrupted run left is not used."""
     (elsewhere / "thing-lock.txt").write_text("no-such-package==1\n")
