@@ -22,7 +22,7 @@ from gohan_jobs.exceptions import (
 from gohan_jobs.stores.base import Compare, Comparison, Delete, Get, Put, Target, Transaction
 from gohan_jobs.stores.etcd import EtcdStore, messages
 from gohan_jobs.stores.etcd.endpoints import host_of, target_of
-from gohan_jobs.stores.etcd.errors import Lost, StaleToken, explain
+from gohan_jobs.stores.etcd.errors import Lost, StaleToken, Untrusted, explain
 from gohan_jobs.stores.transactions import puts_of, request_bytes, validate
 
 
@@ -86,7 +86,8 @@ def test_host() -> None:
     [
         ("UNAUTHENTICATED", "etcdserver: invalid auth token", StaleToken),
         ("INVALID_ARGUMENT", "etcdserver: revision of auth store is old", StaleToken),
-        ("UNAVAILABLE", "SSL_ERROR_SSL: ... CERTIFICATE_VERIFY_FAILED: ...", StoreRefused),
+        ("UNAVAILABLE", "SSL_ERROR_SSL: ... CERTIFICATE_VERIFY_FAILED: ...", Untrusted),
+        ("UNAVAILABLE", "etcdserver: rpc not supported for learner", StoreUnavailable),
         ("UNAVAILABLE", "failed to connect to all addresses; ...", StoreUnavailable),
         ("UNAVAILABLE", "etcdserver: no leader", StoreUnavailable),
         ("RESOURCE_EXHAUSTED", "etcdserver: too many requests", StoreUnavailable),

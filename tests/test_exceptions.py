@@ -44,6 +44,7 @@ from gohan_jobs.exceptions import (
     UnresolvedReference,
     UnsupportedFormat,
     WaitTimeout,
+    WrongCluster,
 )
 
 PROBLEMS = (Problem("$.body", "required field missing"), Problem("$[1]", "expected an object"))
@@ -72,6 +73,13 @@ ERRORS = [
     (TransactionTooLarge("", 9, 5), "9 operations in one transaction, the store takes 5"),
     (StoreFull("no space"), "no space"),
     (StoreRefused("permission denied"), "permission denied"),
+    (
+        WrongCluster("b", "a"),
+        (
+            "cluster b answers, it was a before: correct the address, or accept the move with "
+            "'gohan-jobs resume --accept'"
+        ),
+    ),
     (LeaseNotFound(255), "lease ff does not exist (any more)"),
     (StoreClosed("closed"), "closed"),
     (OrchestratorError("words"), "words"),

@@ -20,7 +20,8 @@
     │   ├── AmbiguousWrite            no answer, and reading could not tell whether it was applied
     │   ├── TransactionTooLarge       over the server's limits; nothing was sent
     │   ├── StoreFull                 the server's quota is used up
-    │   ├── StoreRefused              credentials, permissions, certificates or the wrong cluster
+    │   ├── StoreRefused              credentials, permissions or certificates
+    │   │   └── WrongCluster          another cluster answers than before
     │   ├── LeaseNotFound             expired or revoked
     │   └── StoreClosed               used after close
     ├── OrchestratorError             ``retryable`` tells whether the same call may succeed later
@@ -78,6 +79,7 @@ __all__ = [
     "UnresolvedReference",
     "UnsupportedFormat",
     "WaitTimeout",
+    "WrongCluster",
 ]
 
 
@@ -301,6 +303,26 @@ class StoreFull(StoreError):
 
 class StoreRefused(StoreError):
     """Credentials, permissions, certificates or the wrong cluster: a repeat will not help."""
+
+
+class WrongCluster(StoreRefused):
+    """Another cluster answers than the one worked on before (``rules`` 16).
+
+    Attributes:
+        found: id of the one that answers.
+        expected: id of the one worked on.
+    """
+
+    def __init__(self, found: str, expected: str) -> None:
+        super().__init__(found, expected)
+        self.found = found
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return (
+            f"cluster {self.found} answers, it was {self.expected} before: correct the address, "
+            "or accept the move with 'gohan-jobs resume --accept'"
+        )
 
 
 class LeaseNotFound(StoreError):

@@ -23,6 +23,7 @@ import attrs
 __all__ = [
     "Compare",
     "Comparison",
+    "Counted",
     "Delete",
     "Entry",
     "Event",
@@ -35,6 +36,7 @@ __all__ = [
     "Page",
     "Put",
     "Reader",
+    "Remote",
     "Result",
     "Store",
     "Target",
@@ -44,6 +46,7 @@ __all__ = [
     "WatchBatch",
     "Watcher",
     "Writer",
+    "count_keys",
     "scan",
 ]
 
@@ -380,6 +383,43 @@ class Measured(Protocol):
         ...
 
 
+@runtime_checkable
+class Counted(Protocol):
+    """A store that can count keys without reading them; ask :func:`count_keys`, not the store."""
+
+    def count(self, prefix: str, *, revision: int = 0) -> int:
+        """How many keys begin with ``prefix``, as of a revision; 0 for now.
+
+        Raises:
+            Compacted: ``revision`` is no longer in the history.
+            ValueError: ``revision`` lies in the future.
+        """
+        ...
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A store that may be out of reach, or turn out to be another one."""
+
+    @property
+    def trouble(self) -> str:
+        """Why the last request got no answer; empty if it got one. Asks nobody."""
+        ...
+
+    def peek(self, key: str) -> tuple[str, Entry | None]:
+        """The id of the cluster that answers, whichever it is, and what it has at a key.
+
+        Raises:
+            StoreUnavailable: none answers.
+            StoreRefused: it does not let us in.
+        """
+        ...
+
+    def move(self) -> None:
+        """Take the cluster that answers next for the right one, as an operator says."""
+        ...
+
+
 class Store(Reader, Writer, Leaser, Watcher, Protocol):
     """All of it."""
 
@@ -439,3 +479,20 @@ def scan(store: Reader, prefix: str, *, revision: int = 0, page: int = 500) -> I
             return
         after = found.entries[-1].key
         revision = found.revision
+
+
+def count_keys(store: Reader, prefix: str, *, revision: int = 0) -> int:
+    """How many keys begin with a prefix; of a store that can't count, all are read.
+
+    Args:
+        store: what is asked.
+        prefix: as in :meth:`Reader.entries`.
+        revision: as of this revision; 0 for now.
+
+    Raises:
+        Compacted: ``revision`` is no longer in the history.
+        ValueError: ``revision`` lies in the future.
+    """
+    if isinstance(store, Counted):
+        return store.count(prefix, revision=revision)
+    return sum(len(page.entries) for page in scan(store, prefix, revision=revision))

@@ -9,90 +9,74 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
 
-from gohan_jobs.exceptions import StoreClosed, StoreError, StoreRefused, StoreUnavailable
-from gohan_jobs.stores.etcd import messages
-from gohan_jobs.stores.etcd.endpoints import host_of, target_of
-from gohan_jobs.stores.etcd.errors import Lost, StaleToken, explain
-
-__all__ = ["Connection", "make_channel", "make_credentials"]
-
-_OPTIONS = (
-    ("grpc.lb_policy_name", "round_robin"),
-    # A half-open connection is noticed after 14 s. Pings every 2 s would be refused.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 4_000),
-    ("grpc.http2.ping_timeout_ms", 4_000),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    # Whatever http_proxy says is not meant for etcd.
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.use_local_subchannel_pool", 1),
+from gohan_jobs.exceptions import (
+    StoreClosed,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+    WrongCluster,
 )
+from gohan_jobs.stores.etcd import messages
+from gohan_jobs.stores.etcd.advice import Advice
+from gohan_jobs.stores.etcd.errors import Lost, StaleToken, Untrusted, explain
+from gohan_jobs.stores.etcd.link import Link
 
-
-def make_credentials(
-    ca: str | Path | None, cert: str | Path | None, key: str | Path | None
-) -> grpc.ChannelCredentials | None:
-    """What a TLS connection needs, read from files; None for no TLS.
-
-    Raises:
-        ValueError: arguments that do not go together.
-        OSError: a file can't be read.
-    """
-    if (cert is None) != (key is None):
-        raise ValueError("cert and key go together")
-    if ca is None:
-        if cert is not None:
-            # gRPC would take it, and talk in the clear.
-            raise ValueError("a client certificate needs a ca, or the connection is not encrypted")
-        return None
-    files = [None if path is None else Path(path).read_bytes() for path in (ca, key, cert)]
-    return grpc.ssl_channel_credentials(*files)
-
-
-def make_channel(
-    endpoints: Sequence[str], credentials: grpc.ChannelCredentials | None, server_name: str | None
-) -> grpc.Channel:
-    """A channel to all of the endpoints, each of which serves in turn.
-
-    Raises:
-        ValueError: an endpoint is not ``host:port``.
-        StoreUnavailable: a name can't be resolved.
-    """
-    target = target_of(endpoints, secure=credentials is not None)
-    if credentials is None:
-        return grpc.insecure_channel(target, options=_OPTIONS)
-    name = server_name or host_of(endpoints[0])
-    options = (*_OPTIONS, ("grpc.ssl_target_name_override", name))
-    return grpc.secure_channel(target, credentials, options=options)
+__all__ = ["Connection"]
 
 
 class Connection:
-    """The channel, the token, and what every request has in common."""
+    """The channel, the token, and what every request has in common.
+
+    Args:
+        link: makes channels.
+        user: user name; None for none.
+        password: the user's, or what gives it whenever a token is needed.
+        timeout: seconds for one request.
+
+    Attributes:
+        rpc: etcd3's stubs and messages.
+        seen: the latest revision that any answer has named.
+        closing: set once the store is being closed.
+        trouble: why the last request got no answer; empty if it got one.
+
+    Raises:
+        OSError: a file can't be read.
+        StoreUnavailable: a name can't be resolved.
+        ValueError: an endpoint is not ``host:port``.
+    """
 
     def __init__(
-        self, channel: grpc.Channel, *, user: str | None, password: str | None, timeout: float
+        self,
+        link: Link,
+        *,
+        user: str | None,
+        password: str | Callable[[], str | None] | None,
+        timeout: float,
     ) -> None:
         self.rpc: Any = messages.load()
-        rpc = self.rpc
         self.seen: int = 0
+        self.trouble: str = ""
         self.closing: threading.Event = threading.Event()
         self._pid = os.getpid()
-        self._channel = channel
+        self._link = link
         self._timeout = timeout
         self._cluster = 0
         self._token = ""
         self._token_lock = threading.Lock()
-        self._login = rpc.AuthenticateRequest(name=user, password=password) if user else None
+        self._channel_lock = threading.Lock()
+        self._login = user
+        self._password = password
+        self._advice = Advice(user=user or "", cert=str(link.cert or ""), ca=str(link.ca or ""))
+        self._connect()
+
+    def _connect(self) -> None:
+        """Make the channel, and what is called on it, anew."""
+        rpc, channel = self.rpc, self._link.open()
         lease, maintenance = rpc.LeaseStub(channel), rpc.MaintenanceStub(channel)
         store = rpc.KVStub(channel)
         self._authenticate = rpc.AuthStub(channel).Authenticate
@@ -108,6 +92,7 @@ class Connection:
             "Status": maintenance.Status,
             "Alarm": maintenance.Alarm,
         }
+        self._channel = channel
 
     @property
     def inherited(self) -> bool:
@@ -133,44 +118,85 @@ class Connection:
         Raises:
             Lost: no answer.
             StoreUnavailable: nothing was carried out.
+            WrongCluster: another cluster has answered.
         """
-        self.check()
-        metadata = self._metadata()
-        try:
-            answer = self._invoke(self._methods[method], request, metadata)
-        except StaleToken:
-            self.renew_token(metadata)
-            answer = self._invoke(self._methods[method], request, self._metadata())
+        answer = self.call_any(method, request)
         self.note(answer.header)
         return answer
 
+    def call_any(self, method: str, request: Any) -> Any:
+        """As :meth:`call`, whichever cluster answers."""
+        self.check()
+        channel = self._channel
+        try:
+            return self._ask(method, request)
+        except Untrusted:
+            # There was no connection, so nothing was carried out; and now there is another one.
+            if channel is self._channel:
+                raise
+            return self._ask(method, request)
+
+    def _ask(self, method: str, request: Any) -> Any:
+        metadata = self._metadata()
+        try:
+            return self._invoke(self._methods[method], request, metadata)
+        except StaleToken:
+            self.renew_token(metadata)
+            return self._invoke(self._methods[method], request, self._metadata())
+
     def _invoke(self, method: Callable[..., Any], request: Any, metadata: Any) -> Any:
+        channel = self._channel
         try:
             return method(request, timeout=self._timeout, metadata=metadata)
         except grpc.RpcError as error:
             raise self.explained(error) from error
         except ValueError as error:
-            # What gRPC raises on a channel that has been closed meanwhile.
-            raise StoreClosed("the store has been closed") from error
+            raise self._closed(channel) from error
+
+    def _closed(self, channel: grpc.Channel) -> StoreError:
+        """What it means that gRPC finds a channel closed."""
+        if channel is self._channel:
+            return StoreClosed("the store has been closed")
+        return StoreUnavailable("the connection is being made anew")
 
     def explained(self, error: grpc.RpcError) -> Exception:
         """The error of ours that a gRPC error is."""
         if self.closing.is_set():
             return StoreClosed("the store has been closed")
-        return explain(error.code().name, error.details() or "")
+        explained = explain(error.code().name, self._advice.on(error.details() or ""))
+        if isinstance(explained, StoreUnavailable | Untrusted):
+            self.trouble = str(explained)
+            self._reconnect_if_outdated()
+        return explained
+
+    def _reconnect_if_outdated(self) -> None:
+        """Make the channel anew if a certificate has been renewed on disk."""
+        with self._channel_lock:
+            if self.closing.is_set() or not self._link.outdated:
+                return
+            former = self._channel
+            with contextlib.suppress(OSError, StoreUnavailable):
+                self._connect()
+        if former is not self._channel:
+            former.close()
 
     def note(self, header: Any) -> None:
         """Remember the newest revision seen, and see that it is the same cluster as ever.
 
         Raises:
-            StoreRefused: it is another one: its revisions mean nothing here.
+            WrongCluster: it is another one: its revisions mean nothing here.
         """
         self._cluster = self._cluster or header.cluster_id
         if header.cluster_id not in (0, self._cluster):
-            raise StoreRefused(
-                f"cluster {header.cluster_id:x} answers, it was {self._cluster:x} before"
-            )
+            error = WrongCluster(f"{header.cluster_id:x}", f"{self._cluster:x}")
+            self.trouble = str(error)
+            raise error
+        self.trouble = ""
         self.seen = max(self.seen, header.revision)
+
+    def move(self) -> None:
+        """Take the cluster that answers next for the right one."""
+        self._cluster = self.seen = 0
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         # Without a leader a member would let the request wait.
@@ -184,9 +210,17 @@ class Connection:
 
     def _new_token(self) -> str:
         try:
-            return str(self._invoke(self._authenticate, self._login, None).token)
+            password = self._password() if callable(self._password) else self._password
+        except OSError as error:
+            raise StoreRefused(f"the password of {self._login!r} can't be read: {error}") from error
+        login = self.rpc.AuthenticateRequest(name=self._login, password=password)
+        try:
+            return str(self._invoke(self._authenticate, login, None).token)
         except Lost as error:
             raise StoreUnavailable(str(error)) from error
+        except StoreRefused as error:
+            self.trouble = str(error)
+            raise
 
     def renew_token(self, used: tuple[tuple[str, str], ...]) -> bool:
         """Get a new token, unless another thread has done so since; False without credentials."""
@@ -201,10 +235,11 @@ class Connection:
         """See :class:`gohan_jobs.stores.etcd.watch.Streams`."""
         self.check()
         metadata = self._metadata()
+        channel = self._channel
         try:
             call = self._watch(requests, timeout=timeout, metadata=metadata)
         except ValueError as error:
-            raise StoreClosed("the store has been closed") from error
+            raise self._closed(channel) from error
         return _Stream(self, call, metadata)
 
     def create_request(self, prefix: str, revision: int) -> Any:
@@ -230,7 +265,8 @@ class Connection:
 
     def close(self) -> None:
         """Give back the channel; what is under way ends."""
-        self._channel.close()
+        with self._channel_lock:
+            self._channel.close()
 
 
 class _Stream:

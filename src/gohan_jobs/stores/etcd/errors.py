@@ -14,7 +14,7 @@ from gohan_jobs.exceptions import (
 )
 from gohan_jobs.stores.transactions import MAX_OPERATIONS, MAX_REQUEST_BYTES
 
-__all__ = ["Lost", "StaleToken", "explain"]
+__all__ = ["Lost", "StaleToken", "Untrusted", "explain"]
 
 
 class Lost(StoreUnavailable):
@@ -25,6 +25,10 @@ class StaleToken(StoreRefused):
     """The token has expired; what was sent with it was not carried out."""
 
 
+class Untrusted(StoreRefused):
+    """No connection, since one side does not accept the other's certificate."""
+
+
 # Said before anything has left this process, or by a server that has done nothing.
 _NOT_DONE = (
     "connections to all backends failing",
@@ -33,12 +37,16 @@ _NOT_DONE = (
     "DNS resolution failed",
     "etcdserver: no leader",
     "too many requests",
+    "not supported for learner",
 )
 
 _UNTRUSTED = (
     "CERTIFICATE_VERIFY_FAILED",
     "Hostname Verification Check failed",
-    "CERTIFICATE_REQUIRED",
+    # What the other side says of ours.
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_CERTIFICATE_",
+    "ALERT_UNKNOWN_CA",
 )
 
 _STALE = ("invalid auth token", "revision of auth store is old", "revision in header is old")
@@ -62,7 +70,7 @@ def explain(code: str, details: str) -> Exception:
     if any(words in details for words in _STALE):
         return StaleToken(details)
     if any(words in details for words in _UNTRUSTED):
-        return StoreRefused(details)
+        return Untrusted(details)
     if any(words in details for words in _NOT_DONE):
         return StoreUnavailable(details)
     return _of_words(details) or _of_code(code, details)

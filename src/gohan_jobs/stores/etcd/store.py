@@ -26,8 +26,9 @@ from gohan_jobs.exceptions import (
 from gohan_jobs.stores.arguments import check_first_revision, check_key, check_limit, check_ttl
 from gohan_jobs.stores.base import Entry, Lease, Page, Store, Transaction, TransactionResult, Watch
 from gohan_jobs.stores.etcd import messages
-from gohan_jobs.stores.etcd.connection import Connection, make_channel, make_credentials
+from gohan_jobs.stores.etcd.connection import Connection
 from gohan_jobs.stores.etcd.errors import Lost
+from gohan_jobs.stores.etcd.link import Link
 from gohan_jobs.stores.etcd.watch import EtcdWatch
 from gohan_jobs.stores.settling import applied, earliest, settle
 from gohan_jobs.stores.transactions import (
@@ -70,13 +71,15 @@ class EtcdStore:
     Args:
         endpoints: ``host:port`` of each member, or some of them. Of several, names are resolved
             here, once; the name of a single one is resolved again whenever it is connected to.
-        ca: file with the certificates of the authorities trusted; None for no TLS.
+        ca: file with the certificates of the authorities trusted; None for no TLS. This file and
+            the next two are read again when no connection can be made.
         cert: file with the client's certificate; needs ``key`` and ``ca``.
         key: file with its private key.
         server_name: the name that the members' certificates are checked for; the first endpoint's
             host if None.
         user: user name; needs ``password``.
-        password: never shown.
+        password: never shown; or what gives it whenever a token is needed, so that a changed one is
+            taken up.
         timeout: seconds for one request.
         patience: seconds for a call, repeats included, that does not get through.
         silence: seconds without a sign of life until a watch asks for one.
@@ -96,7 +99,7 @@ class EtcdStore:
         key: str | Path | None = None,
         server_name: str | None = None,
         user: str | None = None,
-        password: str | None = None,
+        password: str | Callable[[], str | None] | None = None,
         timeout: float = 5.0,
         patience: float = 15.0,
         silence: float = 5.0,
@@ -107,7 +110,7 @@ class EtcdStore:
         self._endpoints = (endpoints,) if isinstance(endpoints, str) else tuple(endpoints)
         self._user = user
         self._connection = Connection(
-            make_channel(self._endpoints, make_credentials(ca, cert, key), server_name),
+            Link(self._endpoints, ca=ca, cert=cert, key=key, server_name=server_name),
             user=user,
             password=password,
             timeout=timeout,
@@ -152,6 +155,14 @@ class EtcdStore:
             entries=tuple(messages.entry_of(pair) for pair in answer.kvs),
             more=answer.more,
         )
+
+    def count(self, prefix: str, *, revision: int = 0) -> int:
+        """See :meth:`gohan_jobs.stores.base.Counted.count`."""
+        begin, end = messages.key_range(prefix)
+        request = self._connection.rpc.RangeRequest(
+            key=begin, range_end=end, revision=revision, count_only=True
+        )
+        return int(self._read("Range", request).count)
 
     def transact(self, transaction: Transaction) -> TransactionResult:
         """See :meth:`gohan_jobs.stores.base.Writer.transact`."""
@@ -273,6 +284,22 @@ class EtcdStore:
     def size(self) -> int:
         """See :meth:`gohan_jobs.stores.base.Measured.size`: the database file of one member."""
         return int(self._read("Status", self._connection.rpc.StatusRequest()).dbSize)
+
+    @property
+    def trouble(self) -> str:
+        """See :attr:`gohan_jobs.stores.base.Remote.trouble`."""
+        return self._connection.trouble
+
+    def peek(self, key: str) -> tuple[str, Entry | None]:
+        """See :meth:`gohan_jobs.stores.base.Remote.peek`."""
+        request = self._connection.rpc.RangeRequest(key=messages.to_bytes(key))
+        answer = self._connection.call_any("Range", request)
+        found = messages.entry_of(answer.kvs[0]) if answer.kvs else None
+        return f"{answer.header.cluster_id:x}", found
+
+    def move(self) -> None:
+        """See :meth:`gohan_jobs.stores.base.Remote.move`."""
+        self._connection.move()
 
     def close(self) -> None:
         """See :meth:`gohan_jobs.stores.base.Store.close`; no thread of its own is left."""
