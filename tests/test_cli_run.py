@@ -28,6 +28,7 @@ from gohan_jobs.clock import SystemClock
 from gohan_jobs.demo.scenario import read_scenario, schemas, templates
 from gohan_jobs.exceptions import InvalidSchema
 from gohan_jobs.lifecycle import Completed, Lifecycle
+from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.heat import HeatOrchestrator
 from gohan_jobs.orchestrators.simulated import SimulatedHeat
 from gohan_jobs.orchestrators.simulated.server import HeatSimulatorServer, serve
@@ -267,6 +268,31 @@ def test_options_reach_their_parts(
         seen["manager"].claim_pause,
         seen["manager"].leader_ttl,
     )
+
+
+def test_manager_options_reach_the_manager(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the manager decides by is what was asked for; the rest keeps its defaults."""
+    seen: dict[str, Any] = {}
+
+    class Spy(Lifecycle):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            seen.update(options)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr("gohan_jobs.cli.run.Lifecycle", Spy)
+    holds = ("--hold-time", "5", "--on-dependency-failure", "hold", "--dependency-hold-time", "9")
+    assert run(*ENOUGH, *holds, "--orphans", "delete", "--quota-bytes", "77").exit_code == 0
+    expected = ManagerOptions(
+        hold_time=5.0,
+        on_dependency_failure="hold",
+        dependency_hold_time=9.0,
+        orphans="delete",
+        quota_bytes=77,
+        claim_pause=20.0,
+    )
+    assert expected == seen["manager"]
 
 
 def test_connection_options(recorder: Recorder, tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ from gohan_jobs.cli.deployment import (
     open_store,
     schemas_options,
 )
+from gohan_jobs.cli.manager_options import manager_options, manager_options_of
 from gohan_jobs.cli.signals import ending_signals
 from gohan_jobs.events import Hook, log_event
 from gohan_jobs.handlers import Handlers
 from gohan_jobs.instrumentation import ObservedOrchestrator
 from gohan_jobs.lifecycle import Lifecycle, Role
-from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.stores.base import Store
 from gohan_jobs.worker import WorkerOptions
@@ -59,6 +59,7 @@ __all__ = ["command"]
 @option("--slots", "Jobs at a time.", type=click.IntRange(1), default=8)
 @option("--worker-lease", "Seconds of a worker's lease.", type=SECONDS, default=60.0)
 @option("--leader-lease", "Seconds of the leader's lease.", type=SECONDS, default=65.0)
+@manager_options
 @option("--stop-timeout", "Seconds for jobs to end after SIGTERM.", type=SECONDS, default=30.0)
 @option("--http", "Serve /healthz, /readyz and /metrics here.", type=address, metavar="HOST:PORT")
 @option(
@@ -95,8 +96,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
             roles=options["roles"],
             handlers=Handlers().discover(options["handlers"]),
             hooks=hooks,
-            manager=ManagerOptions(
-                leader_ttl=options["leader_lease"], claim_pause=heat.request_timeout
+            manager=manager_options_of(
+                options, leader_ttl=options["leader_lease"], claim_pause=heat.request_timeout
             ),
             worker=WorkerOptions(slots=options["slots"], lease_ttl=options["worker_lease"]),
         )
