@@ -103,6 +103,15 @@ class MemoryStore:
             entries = tuple(itertools.islice((e for e in found if e is not None), limit + 1))
         return Page(revision=revision, entries=entries[:limit], more=len(entries) > limit)
 
+    def count(self, prefix: str, *, revision: int = 0) -> int:
+        """See :meth:`gohan_jobs.stores.base.Counted.count`."""
+        with self._opened():
+            revision = revision or self._revision
+            check_readable(revision, now=self._revision, compacted=self._compacted)
+            changed = self._as_of(prefix, revision)
+            now = sum(key not in changed for key in self._present_keys(prefix, ""))
+            return now + sum(entry is not None for entry in changed.values())
+
     def transact(self, transaction: Transaction) -> TransactionResult:
         """See :meth:`gohan_jobs.stores.base.Writer.transact`."""
         validate(transaction)

@@ -11,6 +11,7 @@ from gohan_jobs.stores.base import (
     Put,
     Store,
     Transaction,
+    count_keys,
     scan,
 )
 from gohan_jobs.testing._store_suite import (
@@ -144,6 +145,17 @@ class ReadingPart(SuitePart):
         pages = [*scan(store, prefix, revision=revision, page=1)]
         assert tuple(e for page in pages for e in page.entries) == before
         assert {page.revision for page in pages} == {revision}
+
+    def test_keys_are_counted(self, store: Store, prefix: str) -> None:
+        """Counting gives as many keys as reading would, now and at a past revision."""
+        assert count_keys(store, prefix) == 0
+        revision = write(store, *(Put(f"{prefix}{name}", b"") for name in "abc"))
+        write(store, Delete(f"{prefix}a"), Delete(f"{prefix}b"), Put(f"{prefix}d", b""))
+        write(store, Put(f"{prefix}c", b"new"), Put(f"{prefix}b", b"new"), Put(f"{prefix}e", b""))
+        assert count_keys(store, prefix) == 4
+        assert count_keys(store, prefix, revision=revision) == 3
+        with pytest.raises(ValueError, match="future"):
+            count_keys(store, prefix, revision=store.revision() + 1_000_000)
 
     def test_scan_is_pinned(self, store: Store, prefix: str) -> None:
         """All pages of a scan are as of the first one's revision."""
