@@ -49,6 +49,7 @@ def _redacted(row: str) -> str:
 
 def _lines(trace: TextIO) -> Iterator[str]:
     try:
-        yield from trace
+        # Not from the file itself: a generator that ends early would close it, too.
+        yield from iter(trace.readline, "")
     except UnicodeDecodeError:
         raise click.ClickException(f"{trace.name}: not UTF-8") from None
