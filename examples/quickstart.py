@@ -1,4 +1,7 @@
-"""A network's config becomes a stack: everything in memory, in no time."""
+"""A network's config becomes a stack: everything in memory, in no time.
+
+Run it: ``python examples/quickstart.py``.
+"""
 
 from gohan_jobs import (
     ConfigRecord,
