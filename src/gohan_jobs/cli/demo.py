@@ -7,10 +7,10 @@ from collections.abc import Generator
 
 import click
 
-from gohan_jobs.cli.texts import redacted_text
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.codec import dumps
 from gohan_jobs.demo import Page, pages, play
+from gohan_jobs.redacted_records import redacted_text
 
 __all__ = ["command"]
 

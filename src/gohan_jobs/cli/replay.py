@@ -9,7 +9,7 @@ from typing import TextIO
 
 import click
 
-from gohan_jobs.cli.texts import redacted_row
+from gohan_jobs.redacted_records import redacted_row
 from gohan_jobs.replay import replay_lines
 from gohan_jobs.schemas import Schemas
 

@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 import click
 
-from gohan_jobs.cli.texts import redacted_text
 from gohan_jobs.codec import Spelling, dumps, loads
+from gohan_jobs.redacted_records import redacted_text
 
 __all__ = ["command"]
 

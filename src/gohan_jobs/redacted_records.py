@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from gohan_jobs.codec import Codec, Spelling, dumps_json, loads_json
@@ -10,7 +11,7 @@ from gohan_jobs.codec.spelling import plain_text
 from gohan_jobs.records import ConfigRecord, Job, Record
 from gohan_jobs.redaction import Redactor
 
-__all__ = ["redacted_row", "redacted_text"]
+__all__ = ["masked", "opened", "redacted_row", "redacted_text"]
 
 _JSON_TEXTS = frozenset({"heat_outputs", "state_monitoring"})
 """Fields of ``/state`` that hold JSON as text (``records``, *StateRecord*)."""
@@ -22,6 +23,7 @@ def redacted_text(
     *,
     codec: Codec | None = None,
     redactor: Redactor | None = None,
+    secrets: Collection[str] = (),
 ) -> str:
     """A record's text without its secrets.
 
@@ -30,9 +32,10 @@ def redacted_text(
         spelling: a :class:`~gohan_jobs.Spelling`, or its value.
         codec: writes the record.
         redactor: says what is secret.
+        secrets: texts that are secret beside those in the record itself.
     """
     whole = loads_json("record", (codec or Codec()).dumps(record))
-    value = redacted_row(whole, redactor)
+    value = redacted_row(whole, redactor, secrets)
     if isinstance(record, ConfigRecord) and spelling == Spelling.GOHAN:
         value["body"] = dumps_json(value["body"], spelling)
     if isinstance(record, Job) and spelling == Spelling.WORKER:
@@ -40,22 +43,34 @@ def redacted_text(
     return dumps_json(value, spelling)
 
 
-def redacted_row(value: Any, redactor: Redactor | None = None) -> Any:
-    """A JSON value without its secrets; they are masked wherever else they turn up, too."""
+def redacted_row(
+    value: Any, redactor: Redactor | None = None, secrets: Collection[str] = ()
+) -> Any:
+    """A JSON value without its secrets; they are masked wherever else they turn up, too.
+
+    Args:
+        value: of a record, or anything else.
+        redactor: says what is secret.
+        secrets: texts that are secret beside those in the value itself.
+    """
     redactor = redactor or Redactor()
-    opened = _open(value)
-    secrets = redactor.secrets_in(opened)
-    return _close(_scrubbed(redactor.redact(opened), redactor, secrets), value)
+    return _close(masked(opened(value), redactor, secrets), value)
 
 
-def _open(value: Any) -> Any:
-    """The value with its JSON texts parsed."""
+def masked(value: Any, redactor: Redactor, secrets: Collection[str] = ()) -> Any:
+    """As :func:`redacted_row`, of a value whose JSON texts have been :func:`opened`."""
+    hidden = redactor.secrets_in(value) | frozenset(secrets)
+    return _scrubbed(redactor.redact(value), redactor, hidden)
+
+
+def opened(value: Any) -> Any:
+    """The value with its JSON texts parsed, as in ``heat_outputs``."""
     if isinstance(value, dict):
         return {
-            key: _parsed(item) if key in _JSON_TEXTS and isinstance(item, str) else _open(item)
+            key: _parsed(item) if key in _JSON_TEXTS and isinstance(item, str) else opened(item)
             for key, item in value.items()
         }
-    return [_open(item) for item in value] if isinstance(value, list) else value
+    return [opened(item) for item in value] if isinstance(value, list) else value
 
 
 def _parsed(text: str) -> Any:
