@@ -7,6 +7,7 @@ as ``api_modules``. The directive ``modules-inside`` describes what is left of a
 from __future__ import annotations
 
 import ast
+import enum
 import functools
 import importlib
 import inspect
@@ -124,14 +125,54 @@ def _described(modules: list[str]) -> set[tuple[str, str]]:
 
 
 def check(app: Sphinx, env: BuildEnvironment) -> None:
-    """Warn of every public name that no page describes."""
+    """Warn of every public name that no page describes, and of every member of a class."""
     del app
-    objects = set(env.domains.python_domain.objects)
+    for name in missing(set(env.domains.python_domain.objects)):
+        _log.warning("%s is public and on no page", name)
+
+
+def missing(objects: set[str]) -> Iterator[str]:
+    """What is public and not among the documented names."""
     for module in public_modules():
         for name, value in public_names(module):
             foreign = _has_docstring(value) and not value.__module__.startswith(f"{PACKAGE}.")
-            if not foreign and not _is_described(module, name, value, objects):
-                _log.warning("%s.%s is public and on no page", module.__name__, name)
+            if foreign:
+                continue
+            if not _is_described(module, name, value, objects):
+                yield f"{module.__name__}.{name}"
+            elif isinstance(value, type) and value.__module__ == module.__name__:
+                homes = [found for found in objects if found.endswith(f".{value.__qualname__}")]
+                for member in members_of(value):
+                    if not any(f"{home}.{member}" in objects for home in homes):
+                        yield f"{module.__name__}.{name}.{member}"
+
+
+def members_of(kind: type) -> Iterator[str]:
+    """A class's own public methods, properties and, of an enumeration, values.
+
+    Fields are told by the class's own description.
+    """
+    for name, value in vars(kind).items():
+        called = inspect.isfunction(value) or isinstance(value, property | classmethod)
+        if not name.startswith("_") and (called or _is_value(value)):
+            yield name
+
+
+def _is_value(value: Any) -> bool:
+    return isinstance(value, enum.Enum)
+
+
+def keep_values(
+    app: Sphinx,
+    what: str,
+    name: str,
+    value: Any,
+    skip: bool,  # noqa: FBT001 - the event's own arguments
+    options: Any,
+) -> bool | None:
+    """Show an enumeration's values, which speak for themselves, though they have no docstring."""
+    del app, what, name, skip, options
+    return False if _is_value(value) else None
 
 
 def _is_described(module: ModuleType, name: str, value: Any, objects: set[str]) -> bool:
@@ -241,6 +282,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     """Tell Sphinx."""
     app.add_config_value("api_modules", [], "env", list)
     app.add_directive("modules-inside", ModulesInside)
+    app.connect("autodoc-skip-member", keep_values)
     app.connect("autodoc-process-docstring", keep_colons, priority=100)
     app.connect("autodoc-process-signature", show_made_defaults)
     app.connect("doctree-read", spell_out)

@@ -86,7 +86,11 @@ class Unchanged:
 
 @attrs.frozen
 class Adopt:
-    """Done before this library came: only the processed copy is written (``rules`` 2)."""
+    """Done before this library came: only the processed copy is written (``rules`` 2).
+
+    Attributes:
+        processed: that copy.
+    """
 
     processed: ProcessedConfig
 
@@ -155,7 +159,11 @@ class Hold:
 
 @attrs.frozen
 class SetAside:
-    """What can't be used at all (``rules`` 10)."""
+    """What can't be used at all (``rules`` 10).
+
+    Attributes:
+        reason: what is wrong with it, without any of its values.
+    """
 
     reason: str
 
