@@ -20,6 +20,8 @@ class Process:
 
     leads: bool = False
     troubles: Mapping[str, str] = attrs.field(factory=dict)
+    failures: Mapping[str, int] = attrs.field(factory=dict)
+    dead: tuple[str, ...] = ()
 
 
 def ask(url: str) -> tuple[int, str, str]:
@@ -46,20 +48,35 @@ def test_healthy(probes: Probes) -> None:
     assert (200, "text/plain; charset=utf-8", "ok\n") == ask(f"{probes.url}/healthz?a=b")
 
 
+def test_dead(probes: Probes, asked: Process) -> None:
+    """A process with trouble lives; one of whose threads has ended is to be started anew."""
+    asked.troubles = {"store": "no answer"}
+    assert ask(f"{probes.url}/healthz")[0] == 200
+    asked.dead = ("worker", "keeper")
+    assert (503, "dead: keeper, worker\n") == ask(f"{probes.url}/healthz")[::2]
+
+
 def test_ready(probes: Probes, asked: Process) -> None:
     """A process without troubles is ready."""
     asked.leads = True
     status, kind, body = ask(f"{probes.url}/readyz")
     assert (200, "application/json") == (status, kind)
-    assert {"ready": True, "leads": True, "troubles": {}} == json.loads(body)
+    assert {"ready": True, "leads": True, "troubles": {}, "failures": {}} == json.loads(body)
 
 
 def test_not_ready(probes: Probes, asked: Process) -> None:
     """One with troubles is not, and says which."""
-    asked.troubles = {"worker": "no answer"}
+    asked.troubles, asked.failures = {"worker": "no answer"}, {"worker": 3}
     status, _, body = ask(f"{probes.url}/readyz")
-    expected = {"ready": False, "leads": False, "troubles": {"worker": "no answer"}}
-    assert (503, expected) == (status, json.loads(body))
+    assert (
+        503,
+        {
+            "ready": False,
+            "leads": False,
+            "troubles": {"worker": "no answer"},
+            "failures": {"worker": 3},
+        },
+    ) == (status, json.loads(body))
 
 
 def test_metrics(probes: Probes) -> None:

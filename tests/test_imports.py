@@ -9,14 +9,20 @@ from pathlib import Path
 import gohan_jobs
 
 PACKAGE = Path(gohan_jobs.__file__).parent
-STARTS_THREADS = {
+MAKES_THREADS = {
+    "runtime.py",  # the pool of handlers
+    "threads.py",  # all others
+}
+"""The modules that make threads; those of ``testing`` are not looked at."""
+
+HAS_THREADS = {
     "cli/probes.py",  # a server
     "instrumentation/background.py",  # tells slow hooks
     "orchestrators/simulated/server.py",  # a server
-    "runtime.py",  # everything else
+    "runtime.py",  # a lifecycle's
     "stores/etcd/watch.py",  # a stream of gRPC's
 }
-"""The modules that start threads; those of ``testing`` are not looked at."""
+"""The modules that have threads made for them."""
 
 DEALS_WITH_SIGNALS = {"cli/signals.py"}
 
@@ -53,10 +59,11 @@ def imported(tree: ast.Module) -> set[str]:
     return found
 
 
-def test_only_these_start_threads() -> None:
-    """Threads live in the runtime; servers, slow hooks and gRPC's streams need their own."""
+def test_only_these_have_threads() -> None:
+    """A lifecycle's are the runtime's; servers, slow hooks and gRPC's streams need their own."""
     starters = {"Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor"}
-    assert {name for name, tree in modules() if called(tree) & starters} == STARTS_THREADS
+    assert {name for name, tree in modules() if called(tree) & starters} == MAKES_THREADS
+    assert {name for name, tree in modules() if "new_thread" in called(tree)} == HAS_THREADS
 
 
 def test_only_the_command_line_deals_with_signals() -> None:

@@ -42,7 +42,10 @@ __all__ = [
     "LeaseLost",
     "OrchestratorCalled",
     "OrphanFound",
+    "RequestCarriedOut",
+    "RequestDropped",
     "StackRequested",
+    "StoreRecovered",
     "StoreTroubled",
     "TraceSource",
     "WatchResumed",
@@ -308,12 +311,25 @@ class StoreTroubled(Event):
     """The store could not be used; work goes on when it can.
 
     Attributes:
-        role: ``manager`` or ``worker``.
-        reason: what it said.
+        role: ``manager``, ``worker``, or ``keeper``, which renews leases.
+        reason: what it said. It is told again only when that changes.
     """
 
     role: str
     reason: str
+
+
+@attrs.frozen(kw_only=True)
+class StoreRecovered(Event):
+    """The store can be used again.
+
+    Attributes:
+        role: ``manager``, ``worker``, or ``keeper``, which renews leases.
+        failures: attempts that failed meanwhile.
+    """
+
+    role: str
+    failures: int
 
 
 @attrs.frozen(kw_only=True)

@@ -30,7 +30,7 @@ from gohan_jobs.redaction import Redactor
 from gohan_jobs.results import Completed, Failed, Result, Results, Superseded
 from gohan_jobs.runtime import SwitchingExecutor, Threads
 from gohan_jobs.schemas import Schemas
-from gohan_jobs.stores.base import Store
+from gohan_jobs.stores.base import Remote, Store
 from gohan_jobs.submission import Submission
 from gohan_jobs.templates import Renderer
 from gohan_jobs.worker import Worker, WorkerOptions
@@ -296,11 +296,27 @@ class Lifecycle:
 
     @property
     def troubles(self) -> dict[str, str]:
-        """What keeps which role from working, by role; empty when all is well."""
+        """What keeps which part from its work, by part; empty when all is well.
+
+        Parts are ``manager``, ``worker``, ``keeper`` (of the leases), and ``store``: its last
+        request got no answer, which is known before a role has lost its patience.
+        """
         found = {} if self._threads is None else self._threads.troubles
+        if isinstance(self.store, Remote) and self.store.trouble:
+            found["store"] = self.store.trouble
         if self._manager is not None and self._manager.degraded is not None:
             found["manager"] = str(self._manager.degraded)
         return found
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How often in a row which part has failed while threads run; 0 is left out."""
+        return {} if self._threads is None else self._threads.failures
+
+    @property
+    def dead(self) -> tuple[str, ...]:
+        """Parts whose thread has ended though nobody stopped it: only a new process helps."""
+        return () if self._threads is None else self._threads.dead
 
     # Results.
 

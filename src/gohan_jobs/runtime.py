@@ -1,4 +1,4 @@
-"""Threads: the only module that starts any.
+"""The threads of a lifecycle.
 
 Loops that step the manager and the worker, a pool for handlers, and the keeper of leases. A loop
 sleeps until it is woken or something is due; trouble with the store makes it back off and go on.
@@ -15,25 +15,23 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from gohan_jobs.clock import Clock
-from gohan_jobs.events import Events, StoreTroubled
+from gohan_jobs.events import Events, StoreRecovered, StoreTroubled
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.manager import Manager
+from gohan_jobs.threads import THREAD_NAME, new_thread
 from gohan_jobs.worker import Worker
 
 __all__ = [
-    "THREAD_NAME",
     "Keeper",
     "Loop",
     "PoolExecutor",
     "Stepped",
     "SwitchingExecutor",
     "Threads",
+    "Trouble",
 ]
 
 _log = logging.getLogger("gohan_jobs")
-
-THREAD_NAME = "gohan-jobs-"
-"""Begins the names of all threads."""
 
 _STOP_POLL = 0.02
 _LONGEST_SLEEP = 1.0
@@ -82,26 +80,77 @@ class PoolExecutor:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+class Trouble:
+    """What keeps one thread from its work, told when it begins, changes, and is over.
+
+    Args:
+        role: whose, in events.
+        events: told of it.
+
+    Attributes:
+        reason: what was said last; empty while there is no trouble.
+        failures: how often in a row it has failed.
+    """
+
+    def __init__(self, role: str, events: Events) -> None:
+        self._role = role
+        self._events = events
+        self.reason: str = ""
+        self.failures: int = 0
+
+    def failed(self, error: Exception) -> None:
+        """Once more; an error that is none of ours is a bug, and is logged with its place."""
+        reason = str(error)
+        if not isinstance(error, GohanJobsError):
+            _log.error("%s failed", self._role, exc_info=error)
+            reason = f"unexpected {type(error).__name__}"
+        self.failures += 1
+        if self.reason != reason:
+            self._events.emit(StoreTroubled(role=self._role, reason=reason))
+        self.reason = reason
+
+    def over(self) -> None:
+        """It works again; no event if it always did."""
+        failures, self.failures, self.reason = self.failures, 0, ""
+        if failures:
+            self._events.emit(StoreRecovered(role=self._role, failures=failures))
+
+
 class Loop:
     """Steps something on a thread of its own until it is stopped.
+
+    After a failure it pauses, from 0.05 s doubling to 5 s. The trouble is over, and pauses are
+    short again, once there is nothing left to do, or no step has failed for 5 s: a step that goes
+    well between two that fail makes no hot loop.
 
     Args:
         name: of the thread, and of the role in events.
         stepped: what is stepped.
         clock: the time.
         events: told of trouble.
+        failed: told of each error, after the step.
+
+    Attributes:
+        trouble: what keeps it from its work.
     """
 
-    def __init__(self, name: str, stepped: Stepped, clock: Clock, events: Events) -> None:
-        self._name = name
+    def __init__(
+        self,
+        name: str,
+        stepped: Stepped,
+        clock: Clock,
+        events: Events,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
         self._stepped = stepped
         self._clock = clock
-        self._events = events
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"{THREAD_NAME}{name}", daemon=True)
-        self.healthy: bool = True
-        self.trouble: str = ""
+        self._thread = new_thread(name, self._run)
+        self._backoff = _FIRST_BACKOFF
+        self._well_since: float | None = None
+        self._failed = failed
+        self.trouble: Trouble = Trouble(name, events)
 
     def start(self) -> None:
         """Start the thread."""
@@ -122,36 +171,51 @@ class Loop:
         """Whether the calling thread is this one."""
         return threading.current_thread() is self._thread
 
+    @property
+    def dead(self) -> bool:
+        """Whether its thread has ended though nobody stopped it."""
+        return _dead(self._thread, self._stopping)
+
     def _run(self) -> None:
-        backoff = _FIRST_BACKOFF
         while not self._stopping.is_set():
             self._wake.clear()
             try:
                 worked = self._stepped.step()
-            except GohanJobsError as error:
-                self._report(str(error))
             except Exception as error:  # noqa: BLE001 - a loop lives on, and says so
-                _log.exception("%s failed", self._name)
-                self._report(f"unexpected {type(error).__name__}")
-            else:
-                backoff = _FIRST_BACKOFF
-                self.healthy, self.trouble = True, ""
-                if not worked:
-                    self._wake.wait(self._until_due())
+                self._back_off(error)
                 continue
-            self._stopping.wait(backoff * (0.5 + random.random()))  # noqa: S311 - jitter
-            backoff = min(backoff * 2, _LONGEST_BACKOFF)
+            if self.trouble.failures:
+                self._went_well(worked=worked)
+            if not worked:
+                self._wake.wait(self._until_due())
 
-    def _report(self, reason: str) -> None:
-        if self.trouble != reason:
-            self._events.emit(StoreTroubled(role=self._name, reason=reason))
-        self.healthy, self.trouble = False, reason
+    def _back_off(self, error: Exception) -> None:
+        self._well_since = None
+        self.trouble.failed(error)
+        if self._failed is not None:
+            self._failed(error)
+        self._stopping.wait(self._backoff * (0.5 + random.random()))  # noqa: S311 - jitter
+        self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF)
+
+    def _went_well(self, *, worked: bool) -> None:
+        """A step went well after one that failed: perhaps all do now."""
+        now = time.monotonic()
+        if self._well_since is None:
+            self._well_since = now
+        if not worked or now - self._well_since >= _LONGEST_BACKOFF:
+            self._backoff = _FIRST_BACKOFF
+            self.trouble.over()
 
     def _until_due(self) -> float:
         due = self._stepped.due
         if due is None:
             return _LONGEST_SLEEP
         return min(max(due - self._clock.now(), 0.0), _LONGEST_SLEEP)
+
+
+def _dead(thread: threading.Thread, stopping: threading.Event) -> bool:
+    started = thread.ident is not None
+    return started and not thread.is_alive() and not stopping.is_set()
 
 
 class Keeper:
@@ -161,6 +225,9 @@ class Keeper:
         renew: each renews one lease; what it raises is trouble with the store.
         interval: seconds between renewals.
         events: told of trouble.
+
+    Attributes:
+        trouble: what keeps it from its work.
     """
 
     def __init__(
@@ -168,9 +235,9 @@ class Keeper:
     ) -> None:
         self._renew = renew
         self._interval = interval
-        self._events = events
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"{THREAD_NAME}keeper", daemon=True)
+        self._thread = new_thread("keeper", self._run)
+        self.trouble: Trouble = Trouble("keeper", events)
 
     def start(self) -> None:
         """Start the thread."""
@@ -186,16 +253,28 @@ class Keeper:
         """Whether the calling thread is this one."""
         return threading.current_thread() is self._thread
 
+    @property
+    def dead(self) -> bool:
+        """Whether its thread has ended though nobody stopped it."""
+        return _dead(self._thread, self._stopping)
+
     def _run(self) -> None:
         pause = self._interval
         while not self._stopping.wait(pause):
-            pause = self._interval
-            for renew in self._renew:
-                try:
-                    renew()
-                except GohanJobsError as error:
-                    self._events.emit(StoreTroubled(role="keeper", reason=str(error)))
-                    pause = min(1.0, self._interval)
+            pause = self._interval if self._renew_all() else min(1.0, self._interval)
+
+    def _renew_all(self) -> bool:
+        """Renew each; whether all were renewed."""
+        failed = False
+        for renew in self._renew:
+            try:
+                renew()
+            except Exception as error:  # noqa: BLE001 - without a keeper every claim would be lost
+                self.trouble.failed(error)
+                failed = True
+        if not failed:
+            self.trouble.over()
+        return not failed
 
 
 class SwitchingExecutor:
@@ -224,6 +303,7 @@ class Threads:
         renewal_interval: seconds between renewals of leases.
         clock: the time.
         events: told of trouble.
+        failed: told of each error of a step, on the thread that it was raised on.
     """
 
     def __init__(
@@ -236,6 +316,7 @@ class Threads:
         renewal_interval: float,
         clock: Clock,
         events: Events,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         self._worker = worker
         self._executor = executor
@@ -243,17 +324,33 @@ class Threads:
         self._loops: dict[str, Loop] = {}
         renew: list[Callable[[], None]] = []
         if manager is not None:
-            self._loops["manager"] = Loop("manager", manager, clock, events)
+            self._loops["manager"] = Loop("manager", manager, clock, events, failed)
             renew.append(manager.leadership.keep_alive)
         if worker is not None:
-            self._loops["worker"] = Loop("worker", worker, clock, events)
+            self._loops["worker"] = Loop("worker", worker, clock, events, failed)
             renew.append(worker.keep_alive)
         self._keeper = Keeper(tuple(renew), renewal_interval, events)
 
     @property
     def troubles(self) -> dict[str, str]:
-        """What keeps which loop from working."""
-        return {name: loop.trouble for name, loop in self._loops.items() if loop.trouble}
+        """What keeps which thread from its work."""
+        troubles = {name: part.trouble for name, part in self._parts.items()}
+        return {name: trouble.reason for name, trouble in troubles.items() if trouble.reason}
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How often in a row which loop has failed; those that have not are left out."""
+        troubles = {name: part.trouble for name, part in self._parts.items()}
+        return {name: trouble.failures for name, trouble in troubles.items() if trouble.failures}
+
+    @property
+    def dead(self) -> tuple[str, ...]:
+        """Which have ended though nobody stopped them: only a new process helps."""
+        return tuple(sorted(name for name, part in self._parts.items() if part.dead))
+
+    @property
+    def _parts(self) -> dict[str, Loop | Keeper]:
+        return {**self._loops, "keeper": self._keeper}
 
     def wake(self, role: str) -> None:
         """Something may have come up for a role."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 import attrs
+
+from gohan_jobs.threads import new_thread
 
 __all__ = ["Answer", "Probed", "Probes"]
 
@@ -25,7 +26,17 @@ class Probed(Protocol):
 
     @property
     def troubles(self) -> Mapping[str, str]:
-        """What keeps which role from working; empty when all is well."""
+        """What keeps which part from its work; empty when all is well."""
+        ...
+
+    @property
+    def failures(self) -> Mapping[str, int]:
+        """How often in a row which part has failed."""
+        ...
+
+    @property
+    def dead(self) -> Collection[str]:
+        """Parts that only a new process brings back."""
         ...
 
 
@@ -47,8 +58,10 @@ class Answer:
 class Probes:
     """Serves from when it is made until :meth:`close`; a context manager.
 
-    ``/healthz`` says that the process answers. ``/readyz`` says 200 while every role works (a
-    standby's job manager works), else 503, and why. ``/metrics`` is Prometheus's, or 501.
+    ``/healthz`` is for liveness: 200 while a restart would not help, 503 once a thread has ended
+    that must not. That etcd or Heat is away is no reason: work goes on when it is back. ``/readyz``
+    says 200 while every part can do its work (a standby's job manager does its own), else 503, and
+    why. Neither asks etcd. ``/metrics`` is Prometheus's, or 501.
 
     Args:
         address: host and port to listen on; port 0 for any free one.
@@ -65,9 +78,7 @@ class Probes:
         self._server = _Server(address, self.answer)
         self._probed = probed
         self._metrics = metrics
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="gohan-jobs-probes", daemon=True
-        )
+        self._thread = new_thread("probes", lambda: self._server.serve_forever(0.05))
         self._thread.start()
 
     @property
@@ -79,16 +90,25 @@ class Probes:
     def answer(self, path: str) -> Answer:
         """What is said to a GET of a path."""
         if path == "/healthz":
-            return Answer(200, "ok\n")
+            return self._liveness()
         if path == "/readyz":
             return self._readiness()
         if path == "/metrics":
             return self._measured()
         return Answer(404, "there are /healthz, /readyz and /metrics\n")
 
+    def _liveness(self) -> Answer:
+        dead = sorted(self._probed.dead)
+        return Answer(503, f"dead: {', '.join(dead)}\n") if dead else Answer(200, "ok\n")
+
     def _readiness(self) -> Answer:
         troubles = dict(self._probed.troubles)
-        told = {"ready": not troubles, "leads": self._probed.leads, "troubles": troubles}
+        told = {
+            "ready": not troubles,
+            "leads": self._probed.leads,
+            "troubles": troubles,
+            "failures": dict(self._probed.failures),
+        }
         return Answer(503 if troubles else 200, json.dumps(told) + "\n", "application/json")
 
     def _measured(self) -> Answer:

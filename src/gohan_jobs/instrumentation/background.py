@@ -12,6 +12,7 @@ from typing import Self
 
 from gohan_jobs.events import Event, Events, Hook
 from gohan_jobs.records import ResourceRef
+from gohan_jobs.threads import new_thread
 
 __all__ = ["BackgroundHook"]
 
@@ -58,9 +59,7 @@ class BackgroundHook:
             self._waiting.append(event)
             self._changed.notify_all()
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="gohan-jobs-hook", daemon=True
-                )
+                self._thread = new_thread("hook", self._run)
                 self._thread.start()
 
     def trace(self, resource: ResourceRef, version: int) -> Mapping[str, str]:

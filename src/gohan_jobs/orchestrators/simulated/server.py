@@ -19,6 +19,7 @@ from gohan_jobs.orchestrators.simulated.admin import SimulatorAdmin
 from gohan_jobs.orchestrators.simulated.api import ApiRequest, ApiResponse, HeatApi
 from gohan_jobs.orchestrators.simulated.heat import SimulatedHeat
 from gohan_jobs.orchestrators.simulated.wire import error_body
+from gohan_jobs.threads import new_thread
 
 __all__ = ["HeatSimulatorServer", "serve"]
 
@@ -51,9 +52,7 @@ class HeatSimulatorServer:
         self.heat: SimulatedHeat = heat or SimulatedHeat(clock, id_source=_random_id)
         self.admin: SimulatorAdmin = SimulatorAdmin(self.heat, clock)
         self._server = _Server((host, port), HeatApi(self.heat), self.admin, token)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="heat-simulator", daemon=True
-        )
+        self._thread = new_thread("heat-simulator", lambda: self._server.serve_forever(0.05))
         self._thread.start()
 
     @property

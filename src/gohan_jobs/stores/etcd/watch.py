@@ -22,6 +22,7 @@ from gohan_jobs.exceptions import (
 )
 from gohan_jobs.stores.base import WatchBatch
 from gohan_jobs.stores.etcd.messages import event_of
+from gohan_jobs.threads import new_thread
 
 __all__ = ["EtcdWatch", "Stream", "Streams"]
 
@@ -168,9 +169,7 @@ class EtcdWatch:
         self._silences = 0
         self._renewed = False
         self._early = False
-        self._thread = threading.Thread(
-            target=self._run, name=f"gohan-jobs watch {prefix}", daemon=True
-        )
+        self._thread = new_thread(f"watch {prefix}", self._run)
 
     def start(self) -> None:
         """Begin receiving."""

@@ -1,0 +1,140 @@
+"""Loops and keepers in trouble: they pause, say so once, go on, and say that it is over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gohan_jobs.clock import SystemClock
+from gohan_jobs.events import Event, Events, StoreRecovered, StoreTroubled
+from gohan_jobs.exceptions import StoreRefused, StoreUnavailable
+from gohan_jobs.runtime import Keeper, Loop
+
+REFUSED = StoreRefused("no")
+
+
+class Script:
+    """Steps as planned: an error is raised, a truth given back; then there is nothing to do."""
+
+    def __init__(self, steps: Iterable[Exception | bool]) -> None:
+        self.steps = iter(steps)
+        self.due = None
+        self.done = threading.Event()
+
+    def step(self) -> bool:
+        """The next one."""
+        for planned in self.steps:
+            if isinstance(planned, Exception):
+                raise planned
+            return planned
+        self.done.set()
+        return False
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long each loop would have paused after a failure; it does not."""
+    made: list[float] = []
+
+    class Stopping(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            made.append(timeout or 0.0)
+            return super().wait(0.0)
+
+    monkeypatch.setattr("gohan_jobs.runtime.random", SimpleNamespace(random=lambda: 0.5))
+    new = Loop.__init__
+
+    def init(self: Loop, *arguments: Any) -> None:
+        new(self, *arguments)
+        self._stopping = Stopping()
+
+    monkeypatch.setattr(Loop, "__init__", init)
+    return made
+
+
+def run(*steps: Exception | bool, failed: Callable[[Exception], None] | None = None) -> list[Event]:
+    """Let a loop take steps, until it has nothing to do; what was told."""
+    told: list[Event] = []
+    script = Script(steps)
+    loop = Loop("worker", script, SystemClock(), Events((told.append,)), failed)
+    loop.start()
+    assert script.done.wait(20)
+    loop.stop()
+    assert (0, "") == (loop.trouble.failures, loop.trouble.reason)
+    return told
+
+
+def test_a_loop_backs_off(pauses: list[float]) -> None:
+    """Pauses double up to five seconds; trouble is told once, and so is its end."""
+    told = run(*[REFUSED] * 9)
+    assert [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0] == pauses
+    over = StoreRecovered(role="worker", failures=9)
+    assert [StoreTroubled(role="worker", reason="no"), over] == told
+
+
+def test_success_in_between_makes_no_hot_loop(pauses: list[float]) -> None:
+    """Reading goes well and writing does not, again and again: pauses grow all the same."""
+    told = run(*(step for _ in range(4) for step in (True, REFUSED)))
+    assert [0.05, 0.1, 0.2, 0.4] == pauses
+    assert [StoreTroubled, StoreRecovered] == [type(event) for event in told]
+
+
+def test_a_busy_loop_recovers(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five seconds without a failure are enough, though there is always something to do."""
+    times = iter([0.0, 4.0, 5.0, 6.0])
+    clock = SimpleNamespace(monotonic=lambda: next(times))
+    monkeypatch.setattr("gohan_jobs.runtime.time", clock)
+    told = run(*[REFUSED] * 2, *[True] * 3, REFUSED)
+    assert [0.05, 0.1, 0.05] == pauses
+    assert [2, 1] == [event.failures for event in told if isinstance(event, StoreRecovered)]
+
+
+@pytest.mark.usefixtures("pauses")
+def test_another_reason_is_told() -> None:
+    """Each change of the reason is told; and who listens hears of every error."""
+    heard: list[Exception] = []
+    away = StoreUnavailable("away")
+    told = run(REFUSED, REFUSED, away, failed=heard.append)
+    assert ["no", "away"] == [event.reason for event in told if isinstance(event, StoreTroubled)]
+    assert [REFUSED, REFUSED, away] == heard
+
+
+def test_a_thread_that_ends_is_dead() -> None:
+    """What no loop survives is seen by who asks; a loop that was stopped is not dead."""
+    loop = Loop("worker", Script([]), SystemClock(), Events(()))
+    assert not loop.dead
+    loop._thread = threading.Thread(target=lambda: None)
+    loop.start()
+    loop._thread.join()
+    dead = loop.dead
+    loop.stop()
+    assert (True, False) == (dead, loop.dead)
+
+
+def test_a_keeper_survives_a_bug() -> None:
+    """Without it every claim would be lost; it says what happened, and goes on."""
+    told: list[Event] = []
+    answers = iter([ZeroDivisionError("a secret"), None])
+    enough = threading.Event()
+
+    def renew() -> None:
+        for answer in answers:
+            if answer is not None:
+                raise answer
+            return
+        enough.set()
+
+    keeper = Keeper((renew,), 0.0, Events((told.append,)))
+    assert not keeper.dead
+    keeper.start()
+    assert enough.wait(20)
+    assert not keeper.dead
+    keeper.stop()
+    assert [
+        StoreTroubled(role="keeper", reason="unexpected ZeroDivisionError"),
+        StoreRecovered(role="keeper", failures=1),
+    ] == told
