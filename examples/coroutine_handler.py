@@ -31,7 +31,15 @@ from gohan_jobs.handler_options import HandlerOptions
 from gohan_jobs.handlers import Outcome
 
 SCHEMAS = Schemas(
-    [Schema(type="dns_name", prefix="v1.0/dns_names", templates={"dns_worker": "Cdns_name"})]
+    [
+        Schema(
+            type="dns_name",
+            prefix="v1.0/dns_names",
+            templates={"dns_worker": "Cdns_name"},
+            state_versioning=True,
+            two_step_deletion=True,  # so that a delete comes to the handler
+        )
+    ]
 )
 TEMPLATE = {
     "id": "dns_name",
@@ -39,6 +47,9 @@ TEMPLATE = {
     "template_file": "",
     "parameter_mappings": {"zone": {"field": "zone"}},
 }
+
+
+ZONE = "example.org"
 
 
 class Busy(Exception):
@@ -76,10 +87,10 @@ async def dns_worker(context: JobContext) -> Outcome:
     """Store or remove a name. It may run again after a death: both do no harm twice."""
     if Action(context.job.action).deletes:
         context.claim.guard(5.0)  # the claim outlasts a call of five seconds, or we stop here
-        await service.delete(context.job.resource_id)
+        await service.delete(f"{context.job.resource_id}.{ZONE}")
         return Done(outputs=())
     zone = context.resolved_params()["zone"]
-    if zone != "example.org":
+    if zone != ZONE:
         return GiveUp(reason=f"no such zone: {zone}")
     name = f"{context.job.resource_id}.{zone}"
     context.claim.guard(5.0)
@@ -98,7 +109,7 @@ def main() -> None:
     with Lifecycle(store, heat, SCHEMAS, clock=clock, handlers=handlers, hooks=()) as lifecycle:
         template = ConfigRecord(body=TEMPLATE, version=1)
         lifecycle.submit(template, ResourceRef("heat_template", "dns_name"))
-        for name, zone in (("www", "example.org"), ("bad", "example.moon")):
+        for name, zone in (("www", ZONE), ("bad", "example.moon")):
             ref, begun = ResourceRef("dns_name", name), clock.now()
             lifecycle.submit(
                 ConfigRecord(body={"id": name, "tenant_id": "t1", "zone": zone}, version=1), ref
@@ -109,7 +120,10 @@ def main() -> None:
                 print(f"{name}: {result.error}, after {seconds:.0f} s")
             else:
                 print(f"{name}: {type(result).__name__}, after {seconds:.0f} s")
-    print("stored:", sorted(service.names))
+        print("stored:", sorted(service.names))
+        lifecycle.delete(ResourceRef("dns_name", "www"))
+        lifecycle.wait(ResourceRef("dns_name", "www"), version=2)
+    print("after the delete:", sorted(service.names))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import pytest
 
 from gohan_jobs import (
+    Action,
     Completed,
     ConfigRecord,
     Done,
@@ -31,7 +32,10 @@ from gohan_jobs import (
 from gohan_jobs.handlers import AnyHandler, Outcome
 from gohan_jobs.testing import Crash, FaultyStore
 
-SCHEMAS = Schemas([Schema(type="port", prefix="v1.0/ports", templates={"address_worker": "Cport"})])
+TEMPLATES = {"address_worker": "Cport"}
+SCHEMAS = Schemas(
+    [Schema(type="port", prefix="v1.0/ports", templates=TEMPLATES, two_step_deletion=True)]
+)
 MAPPINGS = {"handler": "address_worker", "template_file": "", "parameter_mappings": {}}
 TEMPLATE = ConfigRecord(body={"id": "port", **MAPPINGS}, version=1)
 PORT = ResourceRef("port", "p1")
@@ -47,8 +51,12 @@ class AddressHandler:
         self._free = free
 
     def __call__(self, context: JobContext) -> Outcome:
-        """Book it, or find it booked."""
+        """Book it, or find it booked; give it back when the port goes."""
         port = context.job.resource_id
+        if Action(context.job.action).deletes:
+            context.claim.guard(1.0)
+            self._free += [self.booked.pop(port)] if port in self.booked else []
+            return Done(outputs=())
         if port not in self.booked:
             context.claim.guard(1.0)
             self.booked[port] = self._free.pop(0)
