@@ -115,6 +115,7 @@ def test_nothing_is_there(at: Looking) -> None:
         stack=None,
         jobs=(),
         summary="there is no config",
+        root_cause="there is no config",
     )
     assert expected == at.explain()
 
@@ -146,7 +147,7 @@ def test_a_version_without_a_result(at: Looking) -> None:
     """Processed and lost, or not planned yet; an older state says nothing of it."""
     at.config(NETWORK, {}, 2)
     at.state(STATE)
-    assert "version 2 is not planned: held, or not read yet" == at.explain().summary
+    assert "version 2 is not planned: it has not been read yet" == at.explain().summary
     at.processed(2)
     assert "version 2 is processed and has no result" == at.explain().summary
 

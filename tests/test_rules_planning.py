@@ -251,8 +251,8 @@ def test_rule_05_a_held_config_that_goes_is_forgotten() -> None:
 
 
 def test_rule_05_a_held_config_survives_a_new_leader() -> None:
-    """It is held again, and goes on."""
-    world = World()
+    """It stays held, until its old deadline, and goes on."""
+    world = World(manager=ManagerOptions(hold_time=600.0))
     world.write(PORT, {"name": "p", "network_id": "n1"})
     world.pass_time(5)
     world.restart()

@@ -11,6 +11,7 @@ key below ``/gohan-jobs/``             value
 ``workers/<worker id>``                number of slots, under the worker's lease
 ``quarantine/<key>``                   :class:`Quarantined`: what can't be used
 ``orphans/<path>``                     :class:`Orphan`: a stack whose config is gone
+``held/<path>``                        :class:`Held`: a config that is not planned yet, and why
 ``reports/<path>``                     a MonitoringRecord held until its version has a state
 ``repairs/<path>``                     :class:`Repair`: a stack changed by one that had no claim
 =====================================  =========================================================
@@ -35,6 +36,7 @@ __all__ = [
     "Band",
     "Bookkeeping",
     "Failure",
+    "Held",
     "JobNotes",
     "Orphan",
     "Quarantined",
@@ -142,6 +144,32 @@ class Orphan:
 
 
 @attrs.frozen(kw_only=True)
+class Held:
+    """A change that is not planned yet: it waits for a resource, or was vetoed (``rules`` 5).
+
+    Attributes:
+        config_mod: mod revision of the config that is held; 0: its key is gone, and it is the
+            removal that is held.
+        version: of the config; of the one processed last, for a removal.
+        reason: why.
+        missing: ``<type>:<id>`` of what it waits for; empty for a veto.
+        since: time of day, ISO 8601: since when this version is held.
+        until: ISO 8601; then its ``/state`` gets the error, or, after a veto, it is tried again.
+        vetoed: whether :class:`~gohan_jobs.admission.Veto` holds it.
+        tries: how often in a row the admission hook has failed.
+    """
+
+    config_mod: int
+    version: int = 0
+    reason: str
+    missing: str = ""
+    since: str
+    until: str
+    vetoed: bool = False
+    tries: int = 0
+
+
+@attrs.frozen(kw_only=True)
 class Repair:
     """A stack that a worker changed after its claim had ended: it stood still meanwhile.
 
@@ -160,7 +188,7 @@ class Repair:
     dropped: bool = False
 
 
-N = TypeVar("N", JobNotes, Failure, Quarantined, Orphan, Repair)
+N = TypeVar("N", JobNotes, Failure, Held, Quarantined, Orphan, Repair)
 
 _ACCEPTED: dict[type, tuple[type, ...]] = {
     str: (str,),
@@ -243,6 +271,11 @@ class Bookkeeping:
         return f"{self._own}orphans/"
 
     @property
+    def held_prefix(self) -> str:
+        """Prefix of the held configs."""
+        return f"{self._own}held/"
+
+    @property
     def reports_prefix(self) -> str:
         """Prefix of the held monitoring reports."""
         return f"{self._own}reports/"
@@ -276,6 +309,10 @@ class Bookkeeping:
         """Key of an orphan."""
         return self.orphans_prefix + path
 
+    def held(self, path: ResourcePath) -> str:
+        """Key that says that a config is held."""
+        return self.held_prefix + path
+
     def repair(self, path: ResourcePath) -> str:
         """Key of a stack to make right."""
         return self.repairs_prefix + path
@@ -285,7 +322,7 @@ class Bookkeeping:
         return self.reports_prefix + path
 
     @staticmethod
-    def dumps(notes: JobNotes | Failure | Quarantined | Orphan | Repair) -> bytes:
+    def dumps(notes: JobNotes | Failure | Held | Quarantined | Orphan | Repair) -> bytes:
         """The stored text: compact JSON without what has its default."""
         return json.dumps(_CONVERTER.unstructure(notes), separators=(",", ":")).encode()
 

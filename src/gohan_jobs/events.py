@@ -217,10 +217,12 @@ class ConfigHeld(_OfResource):
     Attributes:
         missing: what it waits for.
         reason: what it would fail with now.
+        until: time of day at which it does fail, ISO 8601.
     """
 
     missing: ResourceRef
     reason: str
+    until: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from gohan_jobs.board import Tracked
-from gohan_jobs.bookkeeping import Band
+from gohan_jobs.bookkeeping import Band, Held
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.planning import Plan
 from gohan_jobs.stores.base import Entry, Transaction
@@ -44,6 +44,7 @@ class Draft:
         transaction: which does that.
         jobs: queued by it.
         collapsed: taken out of the queue by it.
+        held: noted by it instead of doing the plan: not yet.
     """
 
     pending: Pending
@@ -51,3 +52,4 @@ class Draft:
     transaction: Transaction
     jobs: tuple[Tracked, ...] = ()
     collapsed: tuple[Tracked, ...] = ()
+    held: Held | None = None

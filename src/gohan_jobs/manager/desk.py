@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import heapq
 import itertools
 from collections import deque
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import attrs
 
 from gohan_jobs.board import Board, Tracked
-from gohan_jobs.bookkeeping import JobNotes, Quarantined
+from gohan_jobs.bookkeeping import Held, JobNotes, Quarantined
 from gohan_jobs.clock import Clock
 from gohan_jobs.estate import Estate
 from gohan_jobs.events import ConfigSetAside, Event, Events
@@ -140,6 +141,7 @@ class Desk:
         self.timers: Timers = Timers()
         self.slots: dict[str, int] = {}
         self.orphans: set[ResourcePath] = set()
+        self.held: dict[ResourcePath, tuple[Held | None, int]] = {}
         self.quarantine: dict[str, tuple[int, int]] = {}
         self.own_revisions: deque[int] = deque()
 
@@ -219,6 +221,14 @@ class Desk:
     def now_text(self) -> str:
         """The time of day, for display."""
         return self.clock.wall().isoformat(timespec="milliseconds")
+
+    def seconds_until(self, when: str) -> float:
+        """Seconds to a time of day, ISO 8601; 0 if it is over, or nobody can read it."""
+        try:
+            moment = dt.datetime.fromisoformat(when)
+            return max(0.0, (moment - self.clock.wall()).total_seconds())
+        except (ValueError, TypeError):  # TypeError: it has no time zone
+            return 0.0
 
     def scrub(self, text: str, *values: Any) -> str:
         """A text without the secrets that are in JSON values (``rules`` 29)."""

@@ -36,25 +36,25 @@ class Drafting:
 
     def draft(self, pending: Pending, plan: Writing, entry: Entry | None) -> Draft | None:
         """A plan's transaction; None if there is nothing to write after all."""
+        path = pending.path
         if isinstance(plan, Forget | Orphaned):
-            return self._removal(pending, plan)
+            removal = self._removal(pending, plan)
+            return None if removal is None else self._not_held(removal)
         revision = entry.mod_revision if entry is not None else 0
         if isinstance(plan, Enqueue):
             draft = self._enqueue(pending, plan, revision, entry)
         else:
             draft = self._publish(pending, plan, revision)
-        return self._no_orphan(draft)
+        if path in self._desk.orphans:  # not any more: its config is there again
+            draft = _forgetting(draft, self._desk.queue.own.orphan(path))
+        return self._not_held(draft)
 
-    def _no_orphan(self, draft: Draft) -> Draft:
-        """A stack whose config is there again is no orphan any more."""
+    def _not_held(self, draft: Draft) -> Draft:
+        """What is done about a change is not held any more."""
         path = draft.pending.path
-        if path not in self._desk.orphans:
+        if path not in self._desk.held:
             return draft
-        forgotten = Delete(self._desk.queue.own.orphan(path))
-        transaction = attrs.evolve(
-            draft.transaction, success=(*draft.transaction.success, forgotten)
-        )
-        return attrs.evolve(draft, transaction=transaction)
+        return _forgetting(draft, self._desk.queue.own.held(path))
 
     def _publish(self, pending: Pending, plan: Adopt | Publish, revision: int) -> Draft:
         desk, path = self._desk, pending.path
@@ -212,6 +212,12 @@ class Drafting:
             mod_revision=result.revision,
             version=1,
         )
+
+
+def _forgetting(draft: Draft, key: str) -> Draft:
+    """A draft that also removes a note of ours, which nobody but the leader writes."""
+    success = (*draft.transaction.success, Delete(key))
+    return attrs.evolve(draft, transaction=attrs.evolve(draft.transaction, success=success))
 
 
 def _collapse(job: Tracked) -> Collapsed:

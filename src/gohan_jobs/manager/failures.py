@@ -166,7 +166,7 @@ class Failures:
         """A job is held for a failed dependency until a deadline."""
         held_for = _held_for(job)
         self._waiting.setdefault(held_for, {})[job.job_id] = None
-        due = self._desk.clock.now() + self._seconds_until(job.notes.held_until)
+        due = self._desk.clock.now() + self._desk.seconds_until(job.notes.held_until)
         self._desk.timers.at(due, lambda: self._over(job.job_id))
         if self._is_well(held_for):
             self.recovered(held_for)
@@ -221,13 +221,6 @@ class Failures:
         desk.board.move(job, Place.WAITING, result.revision)
         desk.track(job, notes)
         return True
-
-    def _seconds_until(self, when: str) -> float:
-        try:
-            moment = dt.datetime.fromisoformat(when)
-        except ValueError:
-            return 0.0
-        return max(0.0, (moment - self._desk.clock.wall()).total_seconds())
 
 
 def _held_for(job: Tracked) -> ResourceRef:

@@ -70,6 +70,10 @@ class Intake:
         self._after.clear()
         self._holds.clear()
 
+    def held(self, path: ResourcePath, entry: Entry) -> None:
+        """A new leader has read that a change is held; it is in line, to be looked at again."""
+        self._holds.found(path, entry)
+
     def receive(self, pending: Pending) -> None:
         """Take in a change."""
         self._latest[pending.path] = max(pending.revision, self._latest.get(pending.path, 0))
@@ -188,6 +192,7 @@ class Intake:
 
     def _unknown_type(self, path: ResourcePath, entry: Entry | None) -> None:
         key = self._desk.keys.config_of(path)
+        self._holds.let_go(path)
         if entry is None:
             self._desk.pardon(key)
         else:
@@ -197,7 +202,6 @@ class Intake:
         self, pending: Pending, schema: Schema, resource: ResourceRef
     ) -> Draft | None:
         desk, path = self._desk, pending.path
-        self._holds.release(path)
         desk.pardon(desk.keys.config_of(path))
         removal = Removal(
             path=path,
@@ -207,6 +211,7 @@ class Intake:
         )
         plan = plan_removal(removal, desk.view, desk.schemas, desk.suffix)
         if isinstance(plan, Orphaned | Enqueue) and self._is_kept(path) and not plan.collapse:
+            self._holds.let_go(path)
             return None  # known, and told
         return self._draft(pending, plan, resource, None)
 
@@ -259,10 +264,9 @@ class Intake:
         config: ConfigRecord | None = None,
     ) -> Draft | None:
         if isinstance(plan, Hold):
-            self._holds.hold(pending.path, resource, pending.revision, plan)
-            return None
+            return self._holds.draft(pending, plan)
         if isinstance(plan, Unchanged):
-            self._holds.release(pending.path)
+            self._holds.let_go(pending.path)
             return None
         if isinstance(plan, SetAside):
             assert entry is not None  # noqa: S101 - a removal is never set aside
@@ -271,7 +275,10 @@ class Intake:
             return None
         if isinstance(plan, Publish) and self._await_jobs(pending, resource, plan.collapse):
             return None
-        return self._drafting.draft(pending, plan, entry)
+        draft = self._drafting.draft(pending, plan, entry)
+        if draft is None:
+            self._holds.let_go(pending.path)
+        return draft
 
     def _set_aside(self, pending: Pending, entry: Entry, version: int | None, reason: str) -> None:
         """Set a config aside; its ``/state`` gets the error if its version is readable.
@@ -288,7 +295,7 @@ class Intake:
                 self._reread(pending)
                 return
         desk.set_aside(entry.key, entry.mod_revision, reason)
-        self._holds.release(path)
+        self._holds.let_go(path)
 
     # Carrying out.
 
@@ -313,7 +320,7 @@ class Intake:
             return
         for draft in drafts:
             self._assumed.remove(draft)
-            self._holds.release(draft.pending.path)
+            self._holds.done(draft, result.revision)
             self._drafting.done(draft, result)
             if draft.jobs:
                 self._appeared_at(draft.pending.path)
@@ -370,11 +377,12 @@ class Intake:
         self._assume(draft)
         self._carry_out([draft])
 
-    def _hold_over(self, path: ResourcePath, revision: int) -> None:
+    def _hold_over(self, path: ResourcePath) -> None:
         """A wait is over: one last try, then its error is published (``rules`` 5)."""
         desk = self._desk
         entry, identified = desk.estate.config_entry(path), desk.estate.identify(path)
-        if entry is None or entry.mod_revision != revision:
+        revision = 0 if entry is None else entry.mod_revision
+        if entry is None or self._holds.of(path, revision) is None:
             return  # a later change is on its way
         config = desk.estate.config(path)
         assert identified is not None  # noqa: S101 - it was held

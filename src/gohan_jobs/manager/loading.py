@@ -111,6 +111,8 @@ class Loader:
             desk.quarantine[found.key] = (found.mod_revision, entry.mod_revision)
         for entry in self._scan(own.orphans_prefix, revision):
             desk.orphans.add(ResourcePath(entry.key.removeprefix(own.orphans_prefix)))
+        for entry in self._scan(own.held_prefix, revision):
+            self._intake.held(ResourcePath(entry.key.removeprefix(own.held_prefix)), entry)
         for entry in self._scan(own.repairs_prefix, revision):
             path = ResourcePath(entry.key.removeprefix(own.repairs_prefix))
             self._repairs.heard(path, entry)
@@ -211,11 +213,12 @@ class Loader:
 
     def _plan_differences(self, *, accept: bool) -> None:
         """Put every config, and every removal, in line; unchanged ones write nothing."""
-        estate = self._desk.estate
-        removed = [path for path in estate.paths() if estate.config_entry(path) is None]
-        if not accept:
-            self._check_removals(len(removed), estate.count())
-        for path in sorted(removed):
+        estate, held = self._desk.estate, self._desk.held
+        removed = {path for path in estate.paths() if estate.config_entry(path) is None}
+        gone = {path for path in held if estate.config_entry(path) is None}
+        if not accept:  # those that are held were seen to go
+            self._check_removals(len(removed - gone), estate.count())
+        for path in sorted(removed | gone):
             self._intake.receive(Pending(path, None, 0, Band.RESYNC, reread=True))
         entries = [
             (entry.mod_revision, path, entry)

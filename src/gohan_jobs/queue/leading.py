@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gohan_jobs.bookkeeping import Failure, JobNotes, Orphan, Quarantined
+from gohan_jobs.bookkeeping import Failure, Held, JobNotes, Orphan, Quarantined
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.queue.parts import Builder, Collapsed, NewJob, Ready
 from gohan_jobs.records import (
@@ -245,6 +245,22 @@ class LeaderTransactions(Builder):
             (Compare.unchanged(key, revision),),
             (Put(key, handler.encode()), Put(self.own.job(job_id), self.own.dumps(notes))),
         )
+
+    def hold(self, path: ResourcePath, held: Held, known_revision: int) -> Transaction:
+        """Note that a change is not planned yet; while the config is as it was read."""
+        key = self.own.held(path)
+        return Transaction(
+            (
+                Compare.unchanged(self.keys.config_of(path), held.config_mod),
+                Compare.unchanged(key, known_revision),
+            ),
+            (Put(key, self.own.dumps(held)),),
+        )
+
+    def let_go(self, path: ResourcePath, known_revision: int) -> Transaction:
+        """Forget that a change was held."""
+        key = self.own.held(path)
+        return Transaction((Compare.unchanged(key, known_revision),), (Delete(key),))
 
     def set_aside(self, found: Quarantined, known_revision: int) -> Transaction:
         """Note that a key can't be used; once for each version of it."""

@@ -30,6 +30,7 @@ __all__ = [
     "EventKind",
     "Get",
     "Lease",
+    "LeaseTimed",
     "Leaser",
     "Measured",
     "Operation",
@@ -417,6 +418,15 @@ class Remote(Protocol):
 
     def move(self) -> None:
         """Take the cluster that answers next for the right one, as an operator says."""
+        ...
+
+
+@runtime_checkable
+class LeaseTimed(Protocol):
+    """A store that can tell how long a lease lives; not every one can."""
+
+    def lease_ttl(self, lease: int) -> float | None:
+        """Seconds that a lease still has; None if it has ended. It is not renewed."""
         ...
 
 

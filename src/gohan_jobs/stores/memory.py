@@ -141,6 +141,12 @@ class MemoryStore:
             kept.ends_at = self._clock.now() + kept.ttl
             return kept.ttl
 
+    def lease_ttl(self, lease: int) -> float | None:
+        """See :meth:`gohan_jobs.stores.base.LeaseTimed.lease_ttl`."""
+        with self._opened():
+            kept = self._leases.get(lease)
+            return None if kept is None else kept.ends_at - self._clock.now()
+
     def revoke_lease(self, lease: int) -> None:
         """See :meth:`gohan_jobs.stores.base.Leaser.revoke_lease`."""
         with self._opened():

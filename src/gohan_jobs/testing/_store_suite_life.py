@@ -11,6 +11,7 @@ from gohan_jobs.exceptions import LeaseNotFound, StoreClosed
 from gohan_jobs.stores.base import (
     Compare,
     Delete,
+    LeaseTimed,
     Put,
     Store,
     Transaction,
@@ -59,6 +60,18 @@ class LeasesPart(SuitePart):
         events = collect(store.watch(prefix, start), 1)
         assert [event.key for event in events] == [f"{prefix}b"]
         assert store.keep_alive(kept.id) == pytest.approx(kept.ttl)
+
+    def test_lease_tells_what_it_has_left(self, store: Store, prefix: str) -> None:
+        """As :class:`~gohan_jobs.stores.base.LeaseTimed` says; a store need not."""
+        if not isinstance(store, LeaseTimed):
+            pytest.skip("this store can't tell how long a lease lives")
+        lease = store.grant_lease(30)
+        write(store, *leased(prefix, lease, "a"))
+        left = store.lease_ttl(lease.id)
+        assert left is not None
+        assert lease.ttl - 10 < left <= lease.ttl
+        store.revoke_lease(lease.id)
+        assert store.lease_ttl(lease.id) is None
 
     def test_lease_is_revoked(self, store: Store, prefix: str) -> None:
         """Revoking deletes the keys at one revision; twice is no error."""

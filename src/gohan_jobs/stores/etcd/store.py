@@ -231,6 +231,12 @@ class EtcdStore:
             raise LeaseNotFound(lease)
         return float(answer.TTL)
 
+    def lease_ttl(self, lease: int) -> float | None:
+        """See :meth:`gohan_jobs.stores.base.LeaseTimed.lease_ttl`; in whole seconds."""
+        request = self._connection.rpc.LeaseTimeToLiveRequest(ID=lease)
+        left = self._read("LeaseTimeToLive", request).TTL
+        return float(left) if left >= 0 else None
+
     def revoke_lease(self, lease: int) -> None:
         """See :meth:`gohan_jobs.stores.base.Leaser.revoke_lease`."""
         with contextlib.suppress(LeaseNotFound):

@@ -1,0 +1,294 @@
+"""What is to blame in the end: the chain from a resource to what holds it up."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import attrs
+import pytest
+
+from gohan_jobs.bookkeeping import Bookkeeping, Quarantined
+from gohan_jobs.explanations import Explanation, Holder, JobExplanation
+from gohan_jobs.keys import Place
+from gohan_jobs.lifecycle import Lifecycle
+from gohan_jobs.manager.desk import ManagerOptions
+from gohan_jobs.orchestrators.simulated import Call, Outcome, SimulatedHeat
+from gohan_jobs.schemas import Schema, Schemas
+from gohan_jobs.stores.memory import MemoryStore
+from gohan_jobs.testing.faults import FaultyStore
+from worlds import NETWORK, PORT, SCHEMAS, TEMPLATES, World, ref
+
+RULE = ref("rule", "r1")
+_SCHEMAS = Schemas(
+    [
+        *SCHEMAS,
+        Schema(
+            type="rule",
+            prefix="v2.0/rules",
+            relations={"port_id": "port"},
+            templates={"heat_worker": "Crule"},
+            state_versioning=True,
+        ),
+    ]
+)
+_TEMPLATES = {**TEMPLATES, "rule": {"network": "Mport:port_id:link"}}
+
+
+def _world(**options: Any) -> World:
+    return World(schemas=_SCHEMAS, templates=_TEMPLATES, **options)
+
+
+def _three(world: World) -> None:
+    """A rule that needs a port that needs a network."""
+    world.write(NETWORK, {"name": "blue"})
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.write(RULE, {"name": "r", "port_id": "p1"})
+    world.settle()
+
+
+def _explain(world: World, resource: Any = RULE) -> Explanation:
+    return world.lifecycle.explain(resource)
+
+
+def _chain(found: Explanation) -> list[str]:
+    return [str(job.resource) for job in found.chain]
+
+
+def _blocking(found: Explanation) -> list[str]:
+    """The resources that are explained, from one to the next."""
+    each = [found]
+    while (by := each[-1].blocked_by) is not None:
+        each.append(by)
+    return [str(one.resource) for one in each]
+
+
+def test_the_chain_ends_at_the_job_that_all_wait_for() -> None:
+    """With who has it, and for how long its lease lasts."""
+    world = _world(operation_seconds=30)
+    _three(world)
+    found = _explain(world)
+    last = found.chain[-1]
+    worker = next(iter(world.under(Bookkeeping(world.keys).workers_prefix)))
+    held_by = Holder(reservation=last.holder, worker_id=worker.rpartition("/")[2], lease_left=60.0)
+    assert ["rule:r1", "port:p1", "network:n1"] == _chain(found)
+    assert ["rule:r1", "network:n1"] == _blocking(found)
+    assert (held_by, True) == (last.held_by, held_by.alive)
+    assert (
+        f"{last.job_id} is being worked on by worker {held_by.worker_id} (lease: 60 s left)"
+        == found.root_cause
+    )
+    assert f"{found.chain[1].job_id} {'waits for'} {last.job_id}" == found.chain[1].reason
+
+
+def test_a_worker_that_is_gone() -> None:
+    """Its reservation outlives it until the lease ends."""
+    world = _world(operation_seconds=30)
+    _three(world)
+    for key in world.under(Bookkeeping(world.keys).workers_prefix):
+        world.delete(key)
+    found = _explain(world)
+    last = found.chain[-1]
+    assert last.held_by is not None
+    assert not last.held_by.alive
+    assert (
+        f"{last.job_id} is reserved by {last.holder}, whose worker is gone (lease: 60 s left)"
+        == found.root_cause
+    )
+
+
+def test_a_store_that_cannot_tell_how_long_a_lease_lives() -> None:
+    """And a reservation under no lease at all: nothing is said of it."""
+    world = _world(operation_seconds=30)
+    _three(world)
+    working = world.keys.place(Place.WORKING, world.job(NETWORK).id)
+    told = Lifecycle(FaultyStore(world.store), world.heat, _SCHEMAS, roles=(), hooks=()).explain(
+        NETWORK
+    )
+    world.put(working, "somebody")
+    found = _explain(world)
+    for each in (told, found):
+        assert each.chain[-1].held_by is not None
+        assert each.chain[-1].held_by.lease_left is None
+    assert found.root_cause.endswith("is reserved by somebody, whose worker is gone")
+    assert not told.root_cause.endswith("left)")
+
+
+def test_a_held_config_is_blocked_by_what_it_waits_for() -> None:
+    """Its note says why, and until when; the other is explained likewise."""
+    world = _world()
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.settle()
+    found = _explain(world, PORT)
+    held = found.held
+    assert held is not None
+    assert f"version 1 is held: {held.reason}, until {held.until}" == found.summary
+    assert ["port:p1", "network:n1"] == _blocking(found)
+    assert "network:n1: there is no config" == found.root_cause
+
+
+def test_holds_upon_holds() -> None:
+    """To the one at the end, through jobs and holds alike."""
+    world = _world()
+    world.write(RULE, {"name": "r", "port_id": "p1"})
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.settle()
+    found = _explain(world)
+    assert ["rule:r1", "port:p1", "network:n1"] == _blocking(found)
+    assert "port:p1: network:n1: there is no config" == found.root_cause
+
+
+def test_two_configs_that_wait_for_each_other() -> None:
+    """A circle is gone round once."""
+    schemas = Schemas(
+        Schema(
+            type=one,
+            prefix=f"v2.0/{one}s",
+            relations={"other": other},
+            templates={"heat_worker": "Call"},
+            state_versioning=True,
+        )
+        for one, other in itertools.permutations(("hen", "egg"))
+    )
+    world = World(schemas=schemas, templates={})
+    hen, egg = ref("hen", "h"), ref("egg", "e")
+    for one, other in ((hen, egg), (egg, hen)):
+        held = {"config_mod": 1, "reason": "", "since": "", "until": "", "missing": str(other)}
+        own = Bookkeeping(world.keys)
+        world.put(own.held(world.path(one)), str(held).replace("'", '"'))
+    found = world.lifecycle.explain(hen)
+    assert ["hen:h", "egg:e"] == _blocking(found)
+    assert "egg:e: there is no config" == found.root_cause
+
+
+def test_what_is_missing_may_have_no_schema() -> None:
+    """A template: its name stands in the reason."""
+    world = World(templates={})
+    world.write(NETWORK, {"name": "blue"})
+    world.settle()
+    found = _explain(world, NETWORK)
+    assert "network" in (found.held.missing if found.held else "")
+    assert (None, found.summary) == (found.blocked_by, found.root_cause)
+
+
+def test_a_hold_of_an_earlier_version_is_not_the_reason() -> None:
+    """The leader has not looked at the newer one yet."""
+    world = _world()
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.settle()
+    world.write(PORT, {"name": "q", "network_id": "n1"}, 2)
+    found = _explain(world, PORT)
+    assert found.held is not None
+    assert "version 2 is not planned: it has not been read yet" == found.summary
+
+
+def _failing() -> World:
+    """A world in which the network's stack fails and its dependants are held."""
+
+    def outcome(call: Call) -> Outcome | None:
+        fails = call.changes and call.stack == "network_n1"
+        return Outcome(fails=True, reason="no quota") if fails else None
+
+    options = ManagerOptions(on_dependency_failure="hold")
+    world = _world(manager=options, operation_seconds=5)
+    world.heat = SimulatedHeat(world.clock, operation_seconds=5, outcome_of=outcome)
+    world.lifecycle.close()
+    world.lifecycle = world.peer()
+    _three(world)
+    world.pass_time(20)
+    return world
+
+
+def test_a_job_held_for_a_failed_dependency() -> None:
+    """Which one, until when, and what has become of that: its state, its stack's reason."""
+    found = _explain(_failing())
+    last = found.chain[-1]
+    assert ["rule:r1", "port:p1"] == _chain(found)
+    assert "network:n1" == last.held_for
+    assert ["rule:r1", "network:n1"] == _blocking(found)
+    by = found.blocked_by
+    assert by is not None
+    assert by.stack is not None
+    assert ("CREATE_FAILED", True) == (str(by.stack.stack_status), "no quota" in by.root_cause)
+    assert f"{last.reason}; network:n1: {by.summary}" == found.root_cause
+    assert f"is held for network:n1 until {last.held_until}: cancelled:" in last.reason
+
+
+def test_a_job_whose_document_is_set_aside_is_the_worst() -> None:
+    """Of several ends, the one that will not go on by itself."""
+    world = _world(operation_seconds=30)
+    for number in (1, 2, 3):
+        world.write(ref("network", f"n{number}"), {"name": "x"})
+    world.settle()
+    first, second, third = (world.job(ref("network", f"n{number}")).id for number in (1, 2, 3))
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.settle()
+    job = attrs.evolve(world.job(PORT), dependency=(first, second, third))
+    key, own = world.keys.job(second), Bookkeeping(world.keys)
+    world.put(world.keys.job(job.id), world.codec.dumps(job))
+    aside = Quarantined(key=key, mod_revision=1, reason="not JSON", since="")
+    world.put(own.quarantine(key), own.dumps(aside))
+    found = _explain(world, PORT)
+    assert ["port:p1", "network:n2"] == _chain(found)
+    assert f"{second} is set aside: not JSON" == found.root_cause
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"place": Place.READY}, "is ready"),
+        ({"place": Place.READY, "last_error": "Heat is away"}, "is ready: Heat is away"),
+        ({"place": None}, "is nowhere"),
+        ({"place": Place.FINISHED}, "is finished"),
+        ({"place": Place.WAITING, "held_until": "noon"}, "is held until noon"),
+    ],
+)
+def test_why_a_job_is_where_it_is(facts: dict[str, Any], expected: str) -> None:
+    """In one sentence."""
+    world = _world(roles=("manager",))
+    world.write(NETWORK, {"name": "x"})
+    world.settle()
+    identity = world.job(NETWORK).id
+    assert f"{identity} {expected}" == JobExplanation(job_id=identity, **facts).reason
+
+
+def test_jobs_that_wait_in_a_circle() -> None:
+    """Which planning can't make, but who can write jobs can: the first is to blame."""
+    world = _world(roles=("manager",))
+    _three(world)
+    port, rule = world.job(PORT), world.job(RULE)
+    world.put(world.keys.job(port.id), world.codec.dumps(attrs.evolve(port, dependency=(rule.id,))))
+    found = _explain(world)
+    assert ["rule:r1"] == _chain(found)
+    assert f"{rule.id} waits for {port.id}" == found.root_cause
+
+
+def test_the_chain_is_read_at_bounded_cost() -> None:
+    """A job that waits for many: sixteen a request; done ones are left out."""
+    world = _world(roles=("manager",))
+    numbers = range(40)
+    for number in numbers:
+        world.write(ref("network", f"n{number}"), {"name": "x"})
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.settle()
+    others = [world.job(ref("network", f"n{number}")).id for number in numbers]
+    job = attrs.evolve(world.job(PORT), dependency=tuple(others))
+    world.put(world.keys.job(job.id), world.codec.dumps(job))
+    world.delete(world.keys.job(others[0]))
+    store = _Counting(world.store)
+    found = Lifecycle(store, world.heat, _SCHEMAS, roles=(), hooks=()).explain(PORT)
+    assert 39 == len(found.jobs[0].waiting_for)
+    assert store.transactions < 10
+
+
+class _Counting(FaultyStore):
+    """Counts transactions."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self.transactions = 0
+
+    def transact(self, transaction: Any) -> Any:
+        """Count it, then do it."""
+        self.transactions += 1
+        return super().transact(transaction)
