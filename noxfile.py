@@ -109,7 +109,8 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def examples(session: nox.Session) -> None:
     """The examples: programs print what is shown beside them, packages pass their own tests."""
-    _install(session, "tests", extras="[etcd]")
+    _install(session, "tests", "typing", extras="[etcd]")
+    session.run("mypy", *map(str, sorted(ROOT.glob("examples/*.py"))))
     session.run("pytest", "tests/test_examples.py")
     for package in sorted(ROOT.glob("examples/*/pyproject.toml")):
         session.install("--no-deps", str(package.parent))

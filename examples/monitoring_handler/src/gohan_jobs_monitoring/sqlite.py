@@ -18,15 +18,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.exceptions import LeaseNotFound, StoreClosed, StoreError, StoreUnavailable
-from gohan_jobs.stores.arguments import (
-    check_compactable,
-    check_first_revision,
-    check_key,
-    check_limit,
-    check_readable,
-    check_ttl,
-    check_watchable,
-)
+from gohan_jobs.stores import arguments
 from gohan_jobs.stores.base import (
     Entry,
     Event,
@@ -96,17 +88,17 @@ class SqliteStore:
 
     def get(self, key: str) -> Entry | None:
         """See :meth:`gohan_jobs.stores.base.Reader.get`."""
-        check_key(key)
+        arguments.check_key(key)
         with self._opened():
             return self._entry(key)
 
     def entries(self, prefix: str, *, after: str = "", limit: int = 500, revision: int = 0) -> Page:
         """See :meth:`gohan_jobs.stores.base.Reader.entries`."""
-        check_limit(limit)
+        arguments.check_limit(limit)
         with self._opened():
             now, compacted = self._fact("revision"), self._fact("compacted")
             revision = revision or now
-            check_readable(revision, now=now, compacted=compacted)
+            arguments.check_readable(revision, now=now, compacted=compacted)
             asked = {"prefix": prefix, "after": after, "revision": revision, "limit": limit + 1}
             rows = self._base.execute(_ENTRIES, asked | {"first": prefix}).fetchall()
         found = tuple(_to_entry(row) for row in rows[:limit])
@@ -139,7 +131,7 @@ class SqliteStore:
         """See :meth:`gohan_jobs.stores.base.Store.compact`."""
         with self._opened():
             now, compacted = self._fact("revision"), self._fact("compacted")
-            check_compactable(revision, now=now, compacted=compacted)
+            arguments.check_compactable(revision, now=now, compacted=compacted)
             self._base.execute(
                 "DELETE FROM changes AS old WHERE revision < ?1 AND EXISTS (SELECT 1 FROM changes "
                 "WHERE key = old.key AND revision > old.revision AND revision <= ?1)",
@@ -151,7 +143,7 @@ class SqliteStore:
 
     def grant_lease(self, ttl: float) -> Lease:
         """See :meth:`gohan_jobs.stores.base.Leaser.grant_lease`; exactly ``ttl`` is granted."""
-        check_ttl(ttl)
+        arguments.check_ttl(ttl)
         with self._opened():
             sql = "INSERT INTO leases (ttl, ends) VALUES (?, ?)"
             made = self._base.execute(sql, (ttl, self._clock.now() + ttl)).lastrowid
@@ -174,9 +166,9 @@ class SqliteStore:
 
     def watch(self, prefix: str, revision: int, *, wake: Callable[[], None] | None = None) -> Watch:
         """See :meth:`gohan_jobs.stores.base.Watcher.watch`; ``Compacted`` is raised here."""
-        check_first_revision(revision)
+        arguments.check_first_revision(revision)
         with self._opened():
-            check_watchable(revision, compacted=self._fact("compacted"))
+            arguments.check_watchable(revision, compacted=self._fact("compacted"))
             past = revision <= self._fact("revision")
             watch = _SqliteWatch(self, prefix, revision, wake)
             self._watches.add(watch)
@@ -305,7 +297,7 @@ class SqliteStore:
             now, compacted = self._fact("revision"), self._fact("compacted")
             if revision > now:
                 return None
-            check_watchable(revision, compacted=compacted)
+            arguments.check_watchable(revision, compacted=compacted)
             rows = self._base.execute(
                 "SELECT key, value, created, revision, version, lease FROM changes WHERE "
                 "revision >= ?1 AND substr(key, 1, length(?2)) = ?2 ORDER BY revision, key",
