@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from gohan_jobs.bookkeeping import Bookkeeping
+from gohan_jobs.bookkeeping import RELEASED, Bookkeeping
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import JobId, Keys, Place, ResourcePath
@@ -69,6 +69,7 @@ class _Incarnation:
     created: int
     version: int
     states: int = 0
+    retries: int = 0
     followed: bool = False
     unreadable: bool = False
 
@@ -125,6 +126,8 @@ class History:
             self._job_state(event, step)
         elif key.startswith(keys.place_prefix(Place.WORKING)):
             self._claim(event, step)
+        elif key.startswith(self._own.retries_prefix):
+            self._retry(event, step)
 
     def _config(self, event: Event) -> None:
         path = self._keys.path_in(self._keys.config, event.key)
@@ -145,6 +148,12 @@ class History:
         for each in known:
             each.followed = True
         known.append(_Incarnation(path, created, version, unreadable=unreadable))
+
+    def _retry(self, event: Event, step: _Step) -> None:
+        """A retry that is carried out, not dropped, may publish another result."""
+        path = ResourcePath(event.key.removeprefix(self._own.retries_prefix))
+        if event.entry is None and step.touches(self._keys.processed_of(path)):
+            self._versions[path][-1].retries += 1
 
     # Results.
 
@@ -167,7 +176,7 @@ class History:
             self._problem(f"state of {path}, version {version}, which never was")
             return
         known[-1].states += 1
-        if known[-1].states > 1:
+        if known[-1].states > 1 + known[-1].retries:
             self._problem(f"{path}: result no. {known[-1].states} of version {version}")
         if self._keys.config_of(path) not in self.entries:
             self._problem(f"{path}: a result without a config")
@@ -176,6 +185,8 @@ class History:
         path = self._keys.path_in(self._keys.heat_stack_prefix, event.key)
         if path is None or (event.entry is None and step.touches(self._keys.processed_of(path))):
             return
+        if step.touches_below(self._own.cancels_prefix):
+            return  # what a cancelled job may have begun
         if not self._finished_of(path, step):
             self._problem(f"{event.key} changed without a claim")
 
@@ -252,6 +263,8 @@ class History:
             self._own.failed_prefix,
             self._own.preempt_prefix,
             self._own.reports_prefix,
+            self._own.retries_prefix,
+            self._own.cancels_prefix,
         )
         for key in self.entries:
             if key.startswith(passing) or self._could_be_repaired(key):
@@ -315,10 +328,17 @@ class _Step:
         """Whether this revision changes a key."""
         return key in self._events
 
+    def touches_below(self, prefix: str) -> bool:
+        """Whether this revision changes a key below a prefix."""
+        return any(key.startswith(prefix) for key in self._events)
+
     def expired(self, working: str) -> bool:
-        """Whether this revision is the end of a lease, and took that reservation."""
+        """Whether this revision is the end of a lease, or a release, and took that reservation."""
         before = self._before.get(working)
-        only_deletes = all(event.entry is None for event in self._events.values())
+        only_deletes = all(
+            event.entry is None or event.entry.value.startswith(RELEASED.encode())
+            for event in self._events.values()
+        )
         return before is not None and before.lease != 0 and only_deletes
 
 

@@ -7,13 +7,15 @@ key below ``/gohan-jobs/``             value
 ``cluster``                            id of the cluster worked on (``rules`` 16)
 ``jobs/<job id>``                      :class:`JobNotes`: what the documented job has no room for
 ``failed/<job id>``                    :class:`Failure`: why a finished job failed
-``preempt/<job id>``                   reason: the holder shall end it as superseded
+``preempt/<job id>``                   reason: the holder shall stop, and publish nothing
 ``workers/<worker id>``                number of slots, under the worker's lease
 ``quarantine/<key>``                   :class:`Quarantined`: what can't be used
 ``orphans/<path>``                     :class:`Orphan`: a stack whose config is gone
 ``held/<path>``                        :class:`Held`: a config that is not planned yet, and why
 ``reports/<path>``                     a MonitoringRecord held until its version has a state
 ``repairs/<path>``                     :class:`Repair`: a stack changed by one that had no claim
+``retries/<path>``                     :class:`RetryRequest`: an operator's, for the leader
+``cancels/<job id>``                   :class:`CancelRequest`: likewise
 =====================================  =========================================================
 """
 
@@ -31,16 +33,20 @@ from gohan_jobs.exceptions import InvalidRecord, Problem
 from gohan_jobs.keys import JobId, Keys, ResourcePath
 
 __all__ = [
+    "CANCELLED",
     "FORMAT",
+    "RELEASED",
     "SET_ASIDE",
     "Band",
     "Bookkeeping",
+    "CancelRequest",
     "Failure",
     "Held",
     "JobNotes",
     "Orphan",
     "Quarantined",
     "Repair",
+    "RetryRequest",
 ]
 
 FORMAT = "1"
@@ -49,6 +55,13 @@ FORMAT = "1"
 
 SET_ASIDE = "set aside"
 """In place of a time in :attr:`JobNotes.held_until`: held until the job's document changes."""
+
+
+CANCELLED = "cancelled"
+"""What the pre-emption of a job begins with that an operator wants to be ended."""
+
+RELEASED = "released"
+"""What the pre-emption of a job begins with whose claim an operator took from its holder."""
 
 
 class Band:
@@ -80,6 +93,8 @@ class JobNotes:
             (``on_dependency_failure="hold"``).
         held_for: ``<type>:<id>`` of that dependency.
         trace: W3C trace context of the config version, for whoever traces.
+        again: whether an operator asked for it although its version had a result: it publishes
+            another one, however it ends (``rules`` 12).
     """
 
     planned_at: str
@@ -98,6 +113,7 @@ class JobNotes:
     held_until: str = ""
     held_for: str = ""
     trace: Mapping[str, str] = attrs.field(factory=dict)
+    again: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -188,7 +204,39 @@ class Repair:
     dropped: bool = False
 
 
-N = TypeVar("N", JobNotes, Failure, Held, Quarantined, Orphan, Repair)
+@attrs.frozen(kw_only=True)
+class RetryRequest:
+    """An operator wants a config version to be carried out again (``rules`` 12).
+
+    Attributes:
+        version: of the config.
+        config_mod: its mod revision: of any other config the request is void.
+        by: who asks.
+        since: time of day, ISO 8601.
+    """
+
+    version: int
+    config_mod: int
+    by: str = ""
+    since: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class CancelRequest:
+    """An operator wants an unfinished job to be ended.
+
+    Attributes:
+        reason: what its version's ``/state`` shall say.
+        by: who asks.
+        since: time of day, ISO 8601.
+    """
+
+    reason: str
+    by: str = ""
+    since: str = ""
+
+
+N = TypeVar("N", JobNotes, Failure, Held, Quarantined, Orphan, Repair, RetryRequest, CancelRequest)
 
 _ACCEPTED: dict[type, tuple[type, ...]] = {
     str: (str,),
@@ -285,6 +333,16 @@ class Bookkeeping:
         """Prefix of the stacks to make right."""
         return f"{self._own}repairs/"
 
+    @property
+    def retries_prefix(self) -> str:
+        """Prefix of the retries that operators ask for."""
+        return f"{self._own}retries/"
+
+    @property
+    def cancels_prefix(self) -> str:
+        """Prefix of the cancellations that operators ask for."""
+        return f"{self._own}cancels/"
+
     def job(self, job_id: JobId) -> str:
         """Key of the notes on a job."""
         return f"{self.jobs_prefix}{job_id}"
@@ -321,8 +379,25 @@ class Bookkeeping:
         """Key of a held monitoring report."""
         return self.reports_prefix + path
 
+    def retry(self, path: ResourcePath) -> str:
+        """Key of a retry that an operator asks for."""
+        return self.retries_prefix + path
+
+    def cancel(self, job_id: JobId) -> str:
+        """Key of a cancellation that an operator asks for."""
+        return f"{self.cancels_prefix}{job_id}"
+
     @staticmethod
-    def dumps(notes: JobNotes | Failure | Held | Quarantined | Orphan | Repair) -> bytes:
+    def dumps(
+        notes: JobNotes
+        | Failure
+        | Held
+        | Quarantined
+        | Orphan
+        | Repair
+        | RetryRequest
+        | CancelRequest,
+    ) -> bytes:
         """The stored text: compact JSON without what has its default."""
         return json.dumps(_CONVERTER.unstructure(notes), separators=(",", ":")).encode()
 

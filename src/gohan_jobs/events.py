@@ -261,6 +261,34 @@ class OrphanFound(_OfResource):
 
 
 @attrs.frozen(kw_only=True)
+class RequestCarriedOut(_OfResource):
+    """The leader has done what an operator asked for.
+
+    Attributes:
+        request: ``retry`` or ``cancel``.
+        by: who asked.
+    """
+
+    request: str
+    by: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class RequestDropped(_OfResource):
+    """What an operator asked for was not done, and will not be.
+
+    Attributes:
+        request: ``retry`` or ``cancel``.
+        reason: why.
+        by: who asked.
+    """
+
+    request: str
+    reason: str
+    by: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class LeaderElected(Event):
     """This process's job manager leads.
 
@@ -383,6 +411,7 @@ _LEVELS: dict[type[Event], int] = {
     LeaderLost: logging.WARNING,
     StoreTroubled: logging.WARNING,
     ConfigHeld: logging.WARNING,
+    RequestDropped: logging.WARNING,
     OrchestratorCalled: logging.DEBUG,
     JobHandedBack: logging.WARNING,
 }

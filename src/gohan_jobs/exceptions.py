@@ -34,6 +34,7 @@
     ├── HandlerUnavailable            a handler that is not there, or that can't be loaded
     ├── ClaimLost                     the job is no longer this worker's; it must write nothing more
     ├── NotLeader                     the leader's key is somebody else's
+    ├── OperationRefused              what an operator asks for is not possible now
     ├── Degraded                      stopped on purpose until an operator has looked
     ├── UnsupportedFormat             the keyspace belongs to another release
     └── WaitTimeout                   ``Lifecycle.wait`` ran out of time
@@ -58,6 +59,7 @@ __all__ = [
     "MappingEvaluationError",
     "MappingSyntaxError",
     "NotLeader",
+    "OperationRefused",
     "OrchestratorError",
     "OrchestratorRefused",
     "OrchestratorUnavailable",
@@ -459,6 +461,23 @@ class ClaimLost(GohanJobsError):
 
 class NotLeader(GohanJobsError):
     """The leader's key is somebody else's: this process's job manager must stop writing."""
+
+
+class OperationRefused(GohanJobsError):
+    """What an operator asks for is not possible, at least not now; nothing was written.
+
+    Attributes:
+        subject: a resource, a job, or a key.
+        reason: why.
+    """
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(subject, reason)
+        self.subject = subject
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.reason}"
 
 
 class Degraded(GohanJobsError):

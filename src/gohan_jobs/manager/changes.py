@@ -24,6 +24,7 @@ class Pending:
         band: ``fresh`` or ``resync``.
         tries: how often its transaction has failed.
         reread: whether the estate has it already, so that ``entry`` is not to be applied.
+        again: whether an operator wants it done though it has been (``rules`` 12).
     """
 
     path: ResourcePath
@@ -32,6 +33,7 @@ class Pending:
     band: str = Band.FRESH
     tries: int = 0
     reread: bool = False
+    again: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -197,7 +197,7 @@ class Desk:
         """The result of a job that was never run; None if its version is to have none, or has one.
 
         A one-step delete publishes nothing, and what repairs a stack comes after the version's one
-        result (``rules`` 11, 12).
+        result; only an operator's retry publishes another (``rules`` 11, 12).
         """
         created, version = job.notes.config_create, job.job_id.version
         entry = self.store.get(self.keys.state_of(job.path))
@@ -206,7 +206,8 @@ class Desk:
             self.estate.put_state(job.path, entry)
             known = self.estate.state(job.path)
             told = known is not None and known.version == version
-        return None if told or not created else failed(job.job_id.action, version, reason)
+        silent = not created or (told and not job.notes.again)
+        return None if silent else failed(job.job_id.action, version, reason)
 
     def tell(self, job: Tracked, kind: Callable[..., Event], **facts: object) -> None:
         """Tell the events something about a job, in the trace of its config version."""

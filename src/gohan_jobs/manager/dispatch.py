@@ -8,7 +8,7 @@ from itertools import islice
 import attrs
 
 from gohan_jobs.board import Tracked
-from gohan_jobs.bookkeeping import SET_ASIDE, Failure, JobNotes, Orphan
+from gohan_jobs.bookkeeping import RELEASED, SET_ASIDE, Failure, JobNotes, Orphan
 from gohan_jobs.events import JobFailed, JobHandedBack, JobReleased, JobSuperseded, OrphanFound
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import JobId, Place, ResourcePath
@@ -113,7 +113,8 @@ class Dispatch:
 
     def _requeue(self, job: Tracked) -> None:
         desk = self._desk
-        if self._preempted(job):
+        told = self._preempted(job)
+        if told and not told.startswith(RELEASED):
             self._supersede(job)
             return
         notes = attrs.evolve(
@@ -132,10 +133,13 @@ class Dispatch:
         desk.board.move(job, Place.WAITING, result.revision)
         desk.track(job, notes)
         desk.delay(job, notes.delay)
-        desk.tell(job, JobHandedBack, reason="claim lost", after=notes.delay, lost=True)
+        reason = told or "claim lost"
+        desk.tell(job, JobHandedBack, reason=reason, after=notes.delay, lost=True)
 
-    def _preempted(self, job: Tracked) -> bool:
-        return self._desk.store.get(self._desk.queue.own.preempt(job.job_id)) is not None
+    def _preempted(self, job: Tracked) -> str:
+        """What the job's holder was told; empty if nothing."""
+        entry = self._desk.store.get(self._desk.queue.own.preempt(job.job_id))
+        return "" if entry is None else entry.value.decode(errors="replace") or "pre-empted"
 
     def _supersede(self, job: Tracked) -> None:
         """End an unclaimed job without a result: a delete has taken its place (``rules`` 8)."""

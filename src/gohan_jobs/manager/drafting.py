@@ -16,7 +16,7 @@ from gohan_jobs.manager.desk import Desk
 from gohan_jobs.planning import Adopt, Enqueue, Forget, Orphaned, PlannedJob, Publish
 from gohan_jobs.queue import Collapsed, NewJob
 from gohan_jobs.records import ProcessedConfig, StateRecord
-from gohan_jobs.stores.base import Delete, Entry, TransactionResult
+from gohan_jobs.stores.base import Compare, Delete, Entry, Transaction, TransactionResult
 
 __all__ = ["Drafting", "Writing"]
 
@@ -127,6 +127,7 @@ class Drafting:
             config_mod=entry.mod_revision if entry is not None else 0,
             template_id=planned.template_id,
             template_revision=planned.template_revision,
+            again=pending.again,
         )
 
     def _place(self, planned: PlannedJob) -> Place:
@@ -153,6 +154,28 @@ class Drafting:
             orphan=orphan,
         )
         return Draft(pending=pending, plan=plan, transaction=transaction, collapsed=collapsed)
+
+    # By request.
+
+    def carry_out(self, draft: Draft, asked: Entry) -> bool:
+        """Do a draft alone, and take back what asked for it, all at once; whether it was done."""
+        transaction = draft.transaction
+        compare = Compare.unchanged(asked.key, asked.mod_revision)
+        transaction = Transaction(
+            (*transaction.compares, compare), (*transaction.success, Delete(asked.key))
+        )
+        self.assume(draft)
+        try:
+            result = self._desk.commit(transaction)
+        except Exception:
+            self.retract(draft)
+            raise
+        if result.succeeded:
+            self.done(draft, result)
+        else:
+            self.retract(draft)
+            self._desk.refresh(draft.pending.path)
+        return result.succeeded
 
     # What is true before and after.
 

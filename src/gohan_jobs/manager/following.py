@@ -14,6 +14,7 @@ from gohan_jobs.manager.intake import Intake
 from gohan_jobs.manager.loading import Loader
 from gohan_jobs.manager.repairs import Repairs
 from gohan_jobs.manager.reports import Reports
+from gohan_jobs.manager.requests import Requests
 from gohan_jobs.stores.base import Event, EventKind, Watch
 
 __all__ = ["Follower"]
@@ -28,6 +29,7 @@ class Follower:
         dispatch: gets changes in the queue.
         reports: gets monitoring reports.
         repairs: gets the stacks to make right.
+        requests: gets what operators ask for.
         loader: reads single jobs.
         wake: called, on any thread, when there is something.
     """
@@ -40,6 +42,7 @@ class Follower:
         dispatch: Dispatch,
         reports: Reports,
         repairs: Repairs,
+        requests: Requests,
         loader: Loader,
         wake: Callable[[], None] | None,
     ) -> None:
@@ -49,6 +52,7 @@ class Follower:
         self._dispatch = dispatch
         self._reports = reports
         self._repairs = repairs
+        self._requests = requests
         self._loader = loader
         self._wake = wake
         self._watches: list[tuple[Watch, Callable[[Event], None]]] = []
@@ -65,6 +69,8 @@ class Follower:
             (own.workers_prefix, self._on_worker),
             (own.reports_prefix, self._on_report),
             (own.repairs_prefix, self._on_repair),
+            (own.retries_prefix, self._on_request),
+            (own.cancels_prefix, self._on_request),
         ):
             watch = self._desk.store.watch(prefix, revision, wake=self._wake)
             self._watches.append((watch, handle))
@@ -143,6 +149,9 @@ class Follower:
     def _on_repair(self, event: Event) -> None:
         prefix = self._desk.queue.own.repairs_prefix
         self._repairs.heard(ResourcePath(event.key.removeprefix(prefix)), event.entry)
+
+    def _on_request(self, event: Event) -> None:
+        self._requests.heard(event.key, event.entry)
 
     # The queue.
 

@@ -18,6 +18,7 @@ from gohan_jobs.manager.foreigners import Foreigners
 from gohan_jobs.manager.intake import Intake
 from gohan_jobs.manager.repairs import Repairs
 from gohan_jobs.manager.reports import Reports
+from gohan_jobs.manager.requests import Requests
 from gohan_jobs.stores.base import Entry, scan
 
 __all__ = ["Loader"]
@@ -32,6 +33,7 @@ class Loader:
         dispatch: gets the jobs.
         reports: gets held monitoring reports.
         repairs: gets the stacks to make right.
+        requests: gets what operators ask for.
         codec: reads records.
     """
 
@@ -43,6 +45,7 @@ class Loader:
         dispatch: Dispatch,
         reports: Reports,
         repairs: Repairs,
+        requests: Requests,
         codec: Codec,
     ) -> None:
         self._desk = desk
@@ -53,6 +56,7 @@ class Loader:
         self._reports = reports
         self._foreigners = Foreigners(desk)
         self._repairs = repairs
+        self._requests = requests
 
     def load(self, revision: int, *, accept: bool) -> None:
         """Read everything as of a revision.
@@ -84,6 +88,7 @@ class Loader:
         self._dispatch.clear()
         self._reports.clear()
         self._repairs.clear()
+        self._requests.clear()
 
     def _scan(self, prefix: str, revision: int) -> Iterator[Entry]:
         for page in scan(self._desk.store, prefix, revision=revision):
@@ -116,6 +121,9 @@ class Loader:
         for entry in self._scan(own.repairs_prefix, revision):
             path = ResourcePath(entry.key.removeprefix(own.repairs_prefix))
             self._repairs.heard(path, entry)
+        for prefix in (own.retries_prefix, own.cancels_prefix):
+            for entry in self._scan(prefix, revision):
+                self._requests.heard(entry.key, entry)
         for entry in self._scan(own.reports_prefix, revision):
             self._reports.held(ResourcePath(entry.key.removeprefix(own.reports_prefix)))
 

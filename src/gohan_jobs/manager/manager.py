@@ -26,6 +26,7 @@ from gohan_jobs.manager.leadership import Leadership
 from gohan_jobs.manager.loading import Loader
 from gohan_jobs.manager.repairs import Repairs
 from gohan_jobs.manager.reports import Reports
+from gohan_jobs.manager.requests import Requests
 from gohan_jobs.queue import Queue
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.schemas import Schemas
@@ -97,12 +98,14 @@ class Manager:
         self._dispatch = Dispatch(self._desk)
         self._reports = Reports(self._desk)
         self._repairs = Repairs(self._desk)
+        self._requests = Requests(self._desk)
         self._loader = Loader(
             self._desk,
             intake=self._intake,
             dispatch=self._dispatch,
             reports=self._reports,
             repairs=self._repairs,
+            requests=self._requests,
             codec=codec,
         )
         self._follower = Follower(
@@ -111,6 +114,7 @@ class Manager:
             dispatch=self._dispatch,
             reports=self._reports,
             repairs=self._repairs,
+            requests=self._requests,
             loader=self._loader,
             wake=wake,
         )
@@ -187,6 +191,7 @@ class Manager:
             return True
         return (
             self._drain()
+            or self._requests.step()  # before what they are about is taken for done
             or self._dispatch.step()
             or self._intake.step()
             or self._reports.step()

@@ -8,7 +8,7 @@ from gohan_jobs.bookkeeping import Orphan, Repair
 from gohan_jobs.events import OrphanFound
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import ResourcePath
-from gohan_jobs.manager.changes import Draft, Pending
+from gohan_jobs.manager.changes import Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.drafting import Drafting
 from gohan_jobs.planning import Change, Enqueue, Removal, plan_repair, plan_stray_removal
@@ -85,7 +85,7 @@ class Repairs:
         pending = Pending(path, entry, 0 if entry is None else entry.mod_revision, reread=True)
         draft = self._drafting.draft(pending, plan, entry)
         assert draft is not None  # noqa: S101 - jobs are always written
-        return self._carry_out(draft, asked)
+        return self._drafting.carry_out(draft, asked)
 
     def _plan(self, path: ResourcePath, asked: Entry, entry: Entry | None) -> Enqueue | None:
         desk = self._desk
@@ -141,23 +141,3 @@ class Repairs:
         desk.orphans.add(path)
         desk.events.emit(found)
         return True
-
-    def _carry_out(self, draft: Draft, asked: Entry) -> bool:
-        """Queue the jobs, and take back what asked for them, all at once; whether that was done."""
-        transaction = draft.transaction
-        compare = Compare.unchanged(asked.key, asked.mod_revision)
-        transaction = Transaction(
-            (*transaction.compares, compare), (*transaction.success, Delete(asked.key))
-        )
-        self._drafting.assume(draft)
-        try:
-            result = self._desk.commit(transaction)
-        except Exception:
-            self._drafting.retract(draft)
-            raise
-        if result.succeeded:
-            self._drafting.done(draft, result)
-        else:
-            self._drafting.retract(draft)
-            self._desk.refresh(draft.pending.path)
-        return result.succeeded

@@ -170,6 +170,7 @@ class LeaderTransactions(Builder):
             (
                 Put(self.keys.place(Place.WAITING, job_id), handler.encode()),
                 Put(self.own.job(job_id), self.own.dumps(notes)),
+                Delete(self.own.preempt(job_id)),  # an operator's, who took the claim
             ),
         )
 
@@ -213,15 +214,35 @@ class LeaderTransactions(Builder):
         path: ResourcePath,
         reason: str,
         *,
+        place: Place | None = None,
+        revision: int = 0,
         config_create: int = 0,
         state: StateRecord | None = None,
     ) -> Transaction:
-        """End a job that stands nowhere as failed (``rules`` 17); its dependants come next."""
-        compares = [Compare.present(self.keys.job(job_id)), *self._nowhere(job_id)]
+        """End a job that nobody holds as failed (``rules`` 14, 17); its dependants come next.
+
+        Args:
+            job_id: the job.
+            path: its resource's path.
+            reason: why.
+            place: where it stands: its holder has given it back without a result if that is
+                finished; None: nowhere.
+            revision: since when.
+            config_create: with ``state``: its config's create revision.
+            state: what to publish, if anything.
+        """
+        compares = [Compare.present(self.keys.job(job_id))]
         operations: list[Operation] = [
             Put(self.keys.place(Place.FINISHED, job_id), b""),
             Put(self.own.failed(job_id), self.own.dumps(Failure(reason=reason))),
         ]
+        if place is None:
+            compares += self._nowhere(job_id)
+        else:
+            key = self.keys.place(place, job_id)
+            compares.append(Compare.unchanged(key, revision))
+            if place is not Place.FINISHED:
+                operations.append(Delete(key))
         if state is not None:
             compares.append(Compare.created_at(self.keys.config_of(path), config_create))
             operations.append(Put(self.keys.state_of(path), self.text(state)))

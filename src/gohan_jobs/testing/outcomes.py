@@ -73,6 +73,8 @@ def _remains(store: Reader, codec: Codec, failed: Collection[str]) -> Iterator[s
         own.failed_prefix,
         own.preempt_prefix,
         own.repairs_prefix,
+        own.retries_prefix,
+        own.cancels_prefix,
     ):
         yield from (e.key for e in _entries(store, prefix) if e.key not in excused)
 

@@ -1,0 +1,207 @@
+"""An operator's wish that an unfinished job end: its version then fails, as ``cancelled``.
+
+What goes is the version: of a workflow, the first unfinished job fails, and lets the later ones
+down (``rules`` 14). A running job is told to stop through its pre-emption (``rules`` 8), which
+keeps it from publishing anything; once its holder has given it back, its failure is written here.
+A delete that runs is not ended: Heat may have begun, and half a stack serves nobody.
+"""
+
+from __future__ import annotations
+
+from gohan_jobs.board import Tracked
+from gohan_jobs.bookkeeping import CANCELLED, CancelRequest
+from gohan_jobs.events import JobCancelled, RequestCarriedOut, RequestDropped
+from gohan_jobs.exceptions import GohanJobsError, InvalidKey
+from gohan_jobs.keys import JobId, Place
+from gohan_jobs.manager.desk import Desk
+from gohan_jobs.planning import HEAT_HANDLER
+from gohan_jobs.records import HeatStack, OnFailure, ResourceRef
+from gohan_jobs.rendering import stack_name
+from gohan_jobs.stores.base import Compare, Delete, Entry, Put, Transaction
+
+__all__ = ["Cancellations"]
+
+_CANCEL = "cancel"
+_BEGUN = {"create": "CREATE_IN_PROGRESS"}
+
+
+class Cancellations:
+    """Ends the jobs that operators want to be ended.
+
+    Args:
+        desk: what is known, and how to write.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._asked: dict[str, Entry] = {}
+        self._told: dict[JobId, int] = {}
+
+    def clear(self) -> None:
+        """Forget everything, before all is read again."""
+        self._asked.clear()
+        self._told.clear()
+
+    def heard(self, name: str, entry: Entry | None) -> None:
+        """An operator asks for a job to be ended, or it is done."""
+        if entry is None:
+            self._asked.pop(name, None)
+        else:
+            self._asked[name] = entry
+
+    def step(self) -> bool:
+        """One transaction for one request; whether there was any that need not wait."""
+        return any(self._attend(name, self._asked[name]) for name in tuple(self._asked))
+
+    def _attend(self, name: str, asked: Entry) -> bool:
+        """Bring one request forward; whether there was anything to do now."""
+        try:
+            job_id = JobId.parse(name)
+            request = self._desk.queue.own.loads(asked.key, asked.value, CancelRequest)
+        except (InvalidKey, GohanJobsError):
+            self._drop(name, asked, None, "the request can't be read")
+            return True
+        job = self._desk.board.get(job_id)
+        if job is None:
+            return self._unknown(job_id, asked, request)
+        workflow = self._desk.board.workflow(job)
+        if any(self._ended_by_itself(other) for other in workflow):
+            return False  # its release comes first, and what follows from it
+        target = workflow[0]
+        if target.place is Place.WORKING:
+            return self._stop(target, job_id, asked, request)
+        self._end(target, job_id, asked, request)
+        return True
+
+    def _unknown(self, job_id: JobId, asked: Entry, request: CancelRequest) -> bool:
+        if self._desk.store.get(self._desk.keys.job(job_id)) is not None:
+            return False  # another program's, which will be heard of
+        self._drop(str(job_id), asked, job_id, "it has ended by itself", request.by)
+        return True
+
+    def _ended_by_itself(self, job: Tracked) -> bool:
+        """Whether a job is through, and not since it was told to stop."""
+        if job.place is not Place.FINISHED:
+            return False
+        told = self._desk.store.get(self._desk.queue.own.preempt(job.job_id))
+        return told is None or not told.value.startswith(CANCELLED.encode())
+
+    # A running job.
+
+    def _stop(self, job: Tracked, job_id: JobId, asked: Entry, request: CancelRequest) -> bool:
+        """Tell a job's holder to stop, once for each claim."""
+        if job.deletes and job.job_id.handler == HEAT_HANDLER:
+            reason = "a delete that has begun runs to its end"
+            self._drop(str(job_id), asked, job_id, reason, request.by)
+            return True
+        if self._told.get(job.job_id) == job.revision:
+            return False
+        desk = self._desk
+        working = desk.keys.place(Place.WORKING, job.job_id)
+        told = desk.commit(
+            Transaction(
+                (Compare.unchanged(working, job.revision),),
+                (Put(desk.queue.own.preempt(job.job_id), CANCELLED.encode()),),
+            )
+        )
+        if told.succeeded:
+            self._told[job.job_id] = job.revision
+        else:
+            desk.refresh_job(job)
+        return True
+
+    # One that nobody has.
+
+    def _end(self, job: Tracked, job_id: JobId, asked: Entry, request: CancelRequest) -> None:
+        reason = f"{CANCELLED}: {request.reason}"
+        more = len(self._desk.board.workflow(job)) > 1
+        if job.on_failure == OnFailure.IGNORE and more:
+            self._skip(job, reason)  # its failure would let nobody down
+        elif self._fail(job, reason, asked):
+            self._asked.pop(str(job_id), None)
+            self._told.pop(job.job_id, None)
+            self._desk.events.emit(
+                RequestCarriedOut(
+                    resource=job.resource,
+                    version=job.job_id.version,
+                    request=_CANCEL,
+                    by=request.by,
+                )
+            )
+
+    def _skip(self, job: Tracked, reason: str) -> None:
+        """End a job whose failure does not count; the next one of its workflow comes first then."""
+        desk = self._desk
+        end = desk.queue.end(job.job_id, job.path, place=job.place, revision=job.revision)
+        if desk.commit(end).succeeded:
+            desk.board.remove(job)
+            desk.tell(job, JobCancelled, reason=reason)
+        else:
+            desk.refresh_job(job)
+
+    def _fail(self, job: Tracked, reason: str, asked: Entry) -> bool:
+        """Let a job fail, and take the request back; its dependants come next (``rules`` 14)."""
+        desk = self._desk
+        done = Transaction(
+            (Compare.unchanged(asked.key, asked.mod_revision),), (Delete(asked.key),)
+        )
+        state = desk.failure_of(job, reason)
+        place, revision = job.place, job.revision
+        for published in (state, None) if state is not None else (None,):
+            fail = desk.queue.fail(
+                job.job_id,
+                job.path,
+                reason,
+                place=place,
+                revision=revision,
+                config_create=job.notes.config_create,
+                state=published,
+            )
+            result = desk.commit_all((fail, done, self._note_stack(job)))
+            if result.succeeded:
+                desk.board.move(job, Place.FINISHED, result.revision)
+                desk.tell(job, JobCancelled, reason=reason)
+                return True
+            # Its config may be gone: then there is nobody to tell.
+        desk.refresh(job.path)
+        desk.refresh_job(job)
+        return False
+
+    def _note_stack(self, job: Tracked) -> Transaction:
+        """Of a stack that may exist there has to be a record, or nobody would ever delete it."""
+        desk, path = self._desk, job.path
+        known = desk.estate.stack_tenant(path) is not None
+        begun = job.begun or not job.unclaimed
+        if known or not begun or job.deletes or job.job_id.handler != HEAT_HANDLER:
+            return Transaction()
+        key = desk.keys.heat_stack_of(path)
+        record = HeatStack(
+            id=str(job.resource),
+            stack_id=stack_name(job.resource),
+            tenant_id=job.notes.tenant,
+            stack_status=_BEGUN.get(job.job_id.action, "UPDATE_IN_PROGRESS"),
+            status_reason="its job was cancelled: nobody has looked since",
+        )
+        unchanged = Compare.unchanged(key, desk.estate.stack_revision(path))
+        return Transaction((unchanged,), (Put(key, desk.queue.text(record)),))
+
+    # What comes of it.
+
+    def _drop(
+        self, name: str, asked: Entry, job_id: JobId | None, reason: str, by: str = ""
+    ) -> None:
+        """Take back a request that can't be carried out, and say so."""
+        gone = Transaction(
+            (Compare.unchanged(asked.key, asked.mod_revision),), (Delete(asked.key),)
+        )
+        self._desk.commit(gone)  # if not, there is a newer one, which will be heard
+        self._asked.pop(name, None)
+        resource, version = ResourceRef("", name), None
+        if job_id is not None:
+            resource = ResourceRef(job_id.resource_type, job_id.resource_id)
+            version = job_id.version
+        self._desk.events.emit(
+            RequestDropped(
+                resource=resource, version=version, request=_CANCEL, reason=reason, by=by
+            )
+        )
