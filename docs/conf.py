@@ -85,6 +85,8 @@ api_modules = [
     "gohan_jobs.poller",
     "gohan_jobs.bookkeeping",
     "gohan_jobs.stores.base",
+    "gohan_jobs.stores.arguments",
+    "gohan_jobs.stores.transactions",
     "gohan_jobs.stores.memory",
     "gohan_jobs.stores.etcd",
     "gohan_jobs.orchestrators.base",
