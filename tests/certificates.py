@@ -14,7 +14,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 __all__ = ["Authority", "Paths"]
 
-_HOUR = dt.timedelta(hours=1)
 _PEM = serialization.Encoding.PEM
 
 
@@ -46,16 +45,16 @@ class Authority:
         self.ca: Path = home / f"{name}.pem"
         self.ca.write_bytes(self._certify(self._name, self._key.public_key(), ca=True))
 
-    def issue(self, name: str, *, expired: bool = False) -> Paths:
+    def issue(self, name: str, *, seconds: float = 3600.0) -> Paths:
         """Write a new certificate for 127.0.0.1, as server or client; over the one there was.
 
         Args:
             name: of the files, and in the certificate.
-            expired: whether its time is over.
+            seconds: how long it is valid from now on; of one that has expired, less than 0.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         paths = Paths(self._home / f"{name}.pem", self._home / f"{name}.key")
-        paths.cert.write_bytes(self._certify(_name(name), key.public_key(), expired=expired))
+        paths.cert.write_bytes(self._certify(_name(name), key.public_key(), seconds=seconds))
         form, hidden = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         paths.key.write_bytes(key.private_bytes(_PEM, form, hidden))
         return paths
@@ -66,7 +65,7 @@ class Authority:
         public: ec.EllipticCurvePublicKey,
         *,
         ca: bool = False,
-        expired: bool = False,
+        seconds: float = 3600.0,
     ) -> bytes:
         now = dt.datetime.now(dt.UTC)
         names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
@@ -77,8 +76,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(public)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - 2 * _HOUR)
-            .not_valid_after(now - _HOUR if expired else now + _HOUR)
+            .not_valid_before(now - dt.timedelta(hours=2))
+            .not_valid_after(now + dt.timedelta(seconds=seconds))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)

@@ -303,6 +303,12 @@ def test_connection_options(recorder: Recorder, tmp_path: Path) -> None:
     options = ("--etcd-ca", pem, "--etcd-cert", pem, "--etcd-key", pem)
     names = ("--etcd-user", "u", "--etcd-password-file", secret, "--etcd-server-name", "etcd")
     run(*ENOUGH, "--etcd", "e1:1, e2:2", *map(str, (*options, *names)))
+    assert recorder.given["password"]() == "pass word"
+    times = ("--etcd-timeout", "1", "--etcd-patience", "2", "--etcd-silence", "3")
+    run(*ENOUGH, "--etcd", "e1:1, e2:2", *map(str, (*options, *names, *times)))
+    password = recorder.given.pop("password")
+    secret.write_text("changed", encoding="utf-8")
+    assert password() == "changed"
     assert {
         "endpoints": ("e1:1", "e2:2"),
         "ca": pem,
@@ -310,7 +316,10 @@ def test_connection_options(recorder: Recorder, tmp_path: Path) -> None:
         "key": pem,
         "server_name": "etcd",
         "user": "u",
-        "password": "pass word",
+        "timeout": 1.0,
+        "patience": 2.0,
+        "silence": 3.0,
+        "watch_buffer": 10_000,
     } == recorder.given
 
 
@@ -394,14 +403,10 @@ def test_a_file_that_is_wrong(tmp_path: Path, text: bytes, message: str) -> None
     assert (2, True) == (result.exit_code, message in " ".join(result.stderr.split()))
 
 
-def test_an_etcd_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_etcd_that_is_not_there() -> None:
     """What is wrong with the connection is said at once, in one line."""
-
-    def impatient(endpoints: Sequence[str], **options: Any) -> EtcdStore:
-        return EtcdStore(endpoints, timeout=0.2, patience=0.2, **options)
-
-    monkeypatch.setattr("gohan_jobs.stores.etcd.EtcdStore", impatient)
-    result = run("--etcd", "127.0.0.1:1", *ENOUGH[2:])
+    impatient = ("--etcd-timeout", "0.2", "--etcd-patience", "0.2")
+    result = run("--etcd", "127.0.0.1:1", *ENOUGH[2:], *impatient)
     assert (1, 1) == (result.exit_code, result.stderr.count("\n"))
     assert result.stderr.startswith("Error: ")
 

@@ -307,7 +307,7 @@ def test_another_cluster_at_the_same_place(cluster: EtcdCluster) -> None:
     ):
         assert store.cluster_id() != ""
         watch = store.watch("/a", 1)
-        proxy._target = ("127.0.0.1", int(elsewhere.endpoints[0].rpartition(":")[2]))
+        proxy.lead_to(elsewhere.endpoints[0])
         proxy.cut()
         with pytest.raises(StoreRefused, match="it was"):
             store.get("/a")

@@ -39,6 +39,16 @@ def test_data_outlives_a_restart() -> None:
     cluster.close()
 
 
+def test_a_durable_member_keeps_what_it_acknowledged() -> None:
+    """Killed right after each of many writes, it has lost none."""
+    with EtcdCluster(durable=True) as cluster:
+        for number in range(3):
+            cluster.etcdctl("put", f"a{number}", "1")
+            cluster.members[0].kill()
+            cluster.start()
+        assert cluster.etcdctl("get", "a", "--prefix", "--keys-only").split() == ["a0", "a1", "a2"]
+
+
 def test_nothing_outlives_the_parent() -> None:
     """When the process that started it is killed, etcd ends."""
     code = (

@@ -8,6 +8,9 @@ key below ``/gohan-jobs/``             value
 ``jobs/<job id>``                      :class:`JobNotes`: what the documented job has no room for
 ``failed/<job id>``                    :class:`Failure`: why a finished job failed
 ``preempt/<job id>``                   reason: the holder shall stop, and publish nothing
+``degraded``                           why the leader has stopped, under its lease
+``accept``                             an operator's acceptance of that, under a lease of its own;
+                                       see :mod:`gohan_jobs.acceptance`
 ``workers/<worker id>``                number of slots, under the worker's lease
 ``quarantine/<key>``                   :class:`Quarantined`: what can't be used
 ``orphans/<path>``                     :class:`Orphan`: a stack whose config is gone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import string
 import threading
@@ -11,11 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
+from gohan_jobs import acceptance, preflight
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec, Spelling
 from gohan_jobs.dry_run import DryRun
 from gohan_jobs.events import Events, Hook, StoreTroubled, log_event
-from gohan_jobs.exceptions import GohanJobsError, StoreError, WaitTimeout
+from gohan_jobs.exceptions import GohanJobsError, StoreError, WaitTimeout, WrongCluster
 from gohan_jobs.handlers import AnyHandler, Handlers
 from gohan_jobs.heat_handler import HeatHandler
 from gohan_jobs.inspection import Explanation, Inspector
@@ -214,6 +216,17 @@ class Lifecycle:
         times = [part.due for part in (self._manager, self._worker) if part is not None]
         return min((when for when in times if when is not None), default=None)
 
+    def check(self) -> None:
+        """See that this process can do its work, before it begins; writes nothing.
+
+        Raises:
+            StoreUnavailable: no answer, or no majority to write with.
+            StoreFull: there is no room.
+            StoreRefused: certificates, password, permissions, or the wrong cluster.
+            UnsupportedFormat: the keyspace is another release's.
+        """
+        preflight.check(self.store, self.keys, manages=Role.MANAGER in self._roles)
+
     def run(self) -> None:
         """Start threads that work until :meth:`stop`; no error if they are running.
 
@@ -272,9 +285,14 @@ class Lifecycle:
     def resume(self, *, accept: bool = False) -> None:
         """Let a job manager go on that has stopped on purpose (``rules`` 16).
 
+        From another process: :func:`gohan_jobs.acceptance.accept`.
+
         Args:
-            accept: carry out what it stopped for, once; else it looks again.
+            accept: carry out what it stopped for, once; else it looks again. If another cluster
+                answers than before, it is the right one from now on.
         """
+        if accept and isinstance(self.store, Remote):
+            self.store.move()
         if self._manager is not None:
             self._manager.resume(accept=accept)
 
@@ -482,7 +500,17 @@ class Lifecycle:
             renewal_interval=self._renewal_interval,
             clock=self.clock,
             events=self._events,
+            failed=self._step_failed,
         )
+
+    def _step_failed(self, error: Exception) -> None:
+        """Another cluster answers: it is the right one if an operator says so there."""
+        store, threads = self.store, self._threads
+        if isinstance(error, WrongCluster) and isinstance(store, Remote) and threads is not None:
+            with contextlib.suppress(StoreError):
+                if acceptance.moved(store, self.keys):
+                    store.move()
+                    threads.renew()  # which finds that the leases were the other cluster's
 
     def _wake(self, role: str) -> None:
         threads = self._threads

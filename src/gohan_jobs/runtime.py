@@ -235,6 +235,7 @@ class Keeper:
     ) -> None:
         self._renew = renew
         self._interval = interval
+        self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = new_thread("keeper", self._run)
         self.trouble: Trouble = Trouble("keeper", events)
@@ -246,6 +247,7 @@ class Keeper:
     def stop(self) -> None:
         """Stop, and wait for the thread."""
         self._stopping.set()
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -258,9 +260,17 @@ class Keeper:
         """Whether its thread has ended though nobody stopped it."""
         return _dead(self._thread, self._stopping)
 
+    def wake(self) -> None:
+        """Renew now: leases may have ended; from any thread."""
+        self._wake.set()
+
     def _run(self) -> None:
         pause = self._interval
-        while not self._stopping.wait(pause):
+        while True:
+            self._wake.wait(pause)
+            self._wake.clear()
+            if self._stopping.is_set():
+                return
             pause = self._interval if self._renew_all() else min(1.0, self._interval)
 
     def _renew_all(self) -> bool:
@@ -351,6 +361,10 @@ class Threads:
     @property
     def _parts(self) -> dict[str, Loop | Keeper]:
         return {**self._loops, "keeper": self._keeper}
+
+    def renew(self) -> None:
+        """Renew all leases now: they may have ended."""
+        self._keeper.wake()
 
     def wake(self, role: str) -> None:
         """Something may have come up for a role."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,6 +64,20 @@ _ETCD = (
     option("--etcd-server-name", "The name the members' certificates are checked for."),
     option("--etcd-user", "User name; the password is a secret, see --etcd-password-file."),
     secret_options("--etcd-password", "the user's password"),
+    option("--etcd-timeout", "Seconds for one request.", type=SECONDS, default=5.0),
+    option("--etcd-patience", "Seconds for a call, repeats included.", type=SECONDS, default=15.0),
+    option(
+        "--etcd-silence",
+        "Seconds without a sign of life until a watch asks for one.",
+        type=SECONDS,
+        default=5.0,
+    ),
+    option(
+        "--etcd-watch-buffer",
+        "Events kept for a watch that is polled slowly.",
+        type=click.IntRange(1),
+        default=10_000,
+    ),
 )
 _HEAT = (
     option("--heat", "Heat's endpoint, with %(tenant_id)s in it.", metavar="URL|simulated"),
@@ -106,17 +121,28 @@ def open_store(ctx: click.Context, options: Mapping[str, Any]) -> Store:
     Raises:
         click.UsageError: options that don't go together.
     """
+    # What is wrong is in our own errors; gRPC would print lines of its own beside them.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from gohan_jobs.stores.etcd import EtcdStore  # noqa: PLC0415 - for --help gRPC is too slow
 
-    names = ("ca", "cert", "key", "server_name", "user")
+    names = ["ca", "cert", "key", "server_name", "user"]
+    names += ["timeout", "patience", "silence", "watch_buffer"]
     try:
         return EtcdStore(
             options["etcd"],
-            password=secret_of(ctx, "etcd_password"),
+            password=_password(ctx),
             **{name: options[f"etcd_{name}"] for name in names},
         )
     except ValueError as error:
         raise click.UsageError(f"etcd: {error}") from None
+
+
+def _password(ctx: click.Context) -> str | Callable[[], str | None] | None:
+    """The password; from a file it is read again whenever a token is needed: it may change."""
+    password = secret_of(ctx, "etcd_password")
+    if password is None or ctx.params["etcd_password_file"] is None:
+        return password
+    return lambda: secret_of(ctx, "etcd_password")
 
 
 def open_heat(ctx: click.Context, options: Mapping[str, Any]) -> Orchestrator:

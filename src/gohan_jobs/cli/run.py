@@ -88,7 +88,6 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         hooks: tuple[Hook, ...] = (log_event,) if metrics is None else (log_event, metrics)
         heat = _heat(ctx, options, hooks)
         stack.callback(heat.close)
-        store.revision()  # so that what is wrong with the connection is said at once
         lifecycle = Lifecycle(
             store,
             heat,
@@ -101,6 +100,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
             ),
             worker=WorkerOptions(slots=options["slots"], lease_ttl=options["worker_lease"]),
         )
+        lifecycle.check()  # so that what is wrong with etcd is said at once
         stack.callback(lifecycle.close, options["stop_timeout"])
         lifecycle.run()
         _serve(stack, options["http"], lifecycle, metrics)

@@ -68,6 +68,11 @@ class Leadership:
         return self._fence is not None
 
     @property
+    def lease(self) -> int:
+        """What the leader's key stands under; 0 while it is not this candidate's."""
+        return self._lease
+
+    @property
     def next_try(self) -> float:
         """Clock time at which a standby looks again."""
         return self._next_try

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gohan_jobs.acceptance import Acceptances
 from gohan_jobs.board import Board
 from gohan_jobs.clock import Clock
 from gohan_jobs.codec import Codec
@@ -118,6 +119,7 @@ class Manager:
             loader=self._loader,
             wake=wake,
         )
+        self._acceptances = Acceptances(store, codec.keys, self.leadership, clock)
         self._loaded = False
         self._accepted = False
         self._degraded: Degraded | None = None
@@ -143,12 +145,12 @@ class Manager:
         """Do one bounded unit of work; whether there was any.
 
         Raises:
-            Degraded: an operator has to look first; nothing is written until :meth:`resume`.
+            Degraded: an operator has to look first; until :meth:`resume`, or until it is accepted
+                (:mod:`gohan_jobs.acceptance`), nothing is written but why.
             UnsupportedFormat: the keyspace is another release's.
         """
-        if self._degraded is not None:
-            raise self._degraded
         try:
+            self._reconsider()
             return self._lead() if self.leadership.leads else self._stand_by()
         except (NotLeader, Compacted):
             self._unload()
@@ -171,6 +173,19 @@ class Manager:
         """
         self._accepted = accept
         self._degraded = None
+
+    def _reconsider(self) -> None:
+        """Go on if an operator has accepted what it stopped for, or if another leads now."""
+        degraded = self._degraded
+        if degraded is None:
+            return
+        if not self.leadership.leads:
+            self._degraded = None
+            self._acceptances.forget()
+        elif self._acceptances.given(str(degraded)):
+            self.resume(accept=True)
+        else:
+            raise degraded
 
     def close(self) -> None:
         """Stop, and give the leader's key back: a standby takes over at once; idempotent."""
@@ -222,6 +237,7 @@ class Manager:
         self._loader.load(revision, accept=self._accepted)
         self._follower.follow(revision + 1)
         self._follower.revision = revision
+        self._acceptances.over()
         self._accepted = False
         self._loaded = True
         if before > 0:

