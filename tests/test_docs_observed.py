@@ -58,3 +58,16 @@ def test_no_secret_is_shown(name: str) -> None:
     shown = (CODE / name).read_text(encoding="utf-8")
     assert planted not in shown
     assert ("***" in shown) == (name != "failing_job.metrics")
+
+
+@pytest.mark.parametrize("name", ["flow.svg", "queue.svg"])
+def test_diagrams_are_what_is_drawn(name: str) -> None:
+    """A diagram is changed in the program that draws it."""
+    path = CODE.parent / "diagrams" / "draw.py"
+    spec = importlib.util.spec_from_file_location("draw", path)
+    assert spec is not None
+    assert spec.loader is not None
+    draw = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(draw)
+    expected = path.with_name(name).read_text(encoding="utf-8")
+    assert expected == draw.DIAGRAMS[name](), "python docs/diagrams/draw.py"
