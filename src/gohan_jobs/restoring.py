@@ -1,0 +1,371 @@
+"""A dump back into a store that has nothing of a deployment yet.
+
+Values come back byte for byte; revisions do not: each key is created anew. What refers to a
+revision is translated: the notes on a job name the config and the template it was planned from, and
+what is held, set aside or asked for names the version it is about (``rules`` 1, 9, 10, 15). What is
+about an earlier version is left out. The order in which configs and results were written is kept
+where it tells something.
+
+What hangs on a lease is left out, too: its owner is not there. A job that was being worked on comes
+back as waiting, and as begun, so that it goes on and nobody forgets the stack it may have.
+
+Until all is there the keyspace's format says ``loading``, so that no job manager starts on a half.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+
+import attrs
+
+from gohan_jobs.bookkeeping import Bookkeeping, Held, JobNotes, Quarantined, RetryRequest
+from gohan_jobs.dumping import Dumped, DumpHeader, dumped_entries, read_dump
+from gohan_jobs.exceptions import InvalidKey, InvalidRecord, OperationRefused
+from gohan_jobs.keys import JobId, Keys, Place
+from gohan_jobs.stores.base import Compare, Delete, Operation, Put, Store, Transaction
+
+__all__ = ["LOADING", "Loaded", "Restorer"]
+
+LOADING = "loading"
+"""What the keyspace's format is while a dump is being loaded: no job manager takes it for its."""
+
+_KEYS = 50
+_BYTES = 2**20
+_NAMED = 5
+_NEVER = 1
+"""A create revision that no key has: the first write makes revision 2."""
+
+
+@attrs.frozen(kw_only=True)
+class Loaded:
+    """What has been loaded.
+
+    Attributes:
+        entries: keys that are there now.
+        left_out: keys of the dump that are not: leased ones, and notes that were void.
+        put_back: jobs that were being worked on, and wait now.
+    """
+
+    entries: int
+    left_out: int
+    put_back: tuple[JobId, ...]
+
+
+@attrs.frozen
+class _Revisions:
+    """When a key was created and changed last."""
+
+    create: int
+    mod: int
+
+
+class Restorer:
+    """Loads one dump.
+
+    Args:
+        store: where to.
+        lines: gives the file's lines, each time it is called.
+        keys: where everything is stored; the documented keys if None.
+    """
+
+    def __init__(
+        self, store: Store, lines: Callable[[], Iterable[bytes]], keys: Keys | None = None
+    ) -> None:
+        self._store = store
+        self._lines = lines
+        self._keys = keys or Keys()
+        self._own = Bookkeeping(self._keys)
+        self._old: dict[str, _Revisions] = {}
+        self._new: dict[str, _Revisions] = {}
+        self._names: set[str] = set()
+        self._working: dict[JobId, None] = {}
+        self._preempted: set[str] = set()
+        self._documents: list[tuple[int, str]] = []
+        self._format: bytes | None = None
+        self._digests: dict[str, bytes] = {}
+
+    def load(self) -> Loaded:
+        """Write what is not there yet, and verify all of it; to be repeated after an error.
+
+        Raises:
+            OperationRefused: the file is no whole dump, or redacted; the keyspace has something
+                else, or a leader.
+            StoreError: the store failed; load again, and it goes on.
+        """
+        self._survey()
+        self._check_empty()
+        complete = self._begin()
+        for phase in (self._earlier, self._is_config, self._is_other):
+            self._write(item for item in self._items() if phase(item))
+        self._write(iter(self._sorted_documents()))
+        self._note_new_revisions()
+        self._write(filter(None, map(self._translated, self._items())))
+        if not complete:
+            self._end()
+        self._verify()
+        return Loaded(
+            entries=len(self._digests),
+            left_out=len(self._names - self._digests.keys() - self._marks),
+            put_back=tuple(self._returning()),
+        )
+
+    # Reading.
+
+    def _items(self) -> Iterator[Dumped]:
+        return (item for item in read_dump(self._lines()) if isinstance(item, Dumped))
+
+    def _survey(self) -> None:
+        """What is in the file, and that all of it is."""
+        for item in read_dump(self._lines()):
+            if isinstance(item, DumpHeader):
+                if item.redacted:
+                    raise OperationRefused("the dump", "its secrets are masked: it can't be loaded")
+            elif item.key in self._names:
+                raise OperationRefused(item.key, "stands in the dump twice")
+            else:
+                self._survey_one(item)
+
+    def _survey_one(self, item: Dumped) -> None:
+        keys, key = self._keys, item.key
+        self._names.add(key)
+        if key.startswith((keys.config, keys.jobs, self._own.jobs_prefix)):
+            self._old[key] = _Revisions(item.create, item.mod)
+        if key.startswith(keys.all_jobs):
+            self._documents.append((item.create, key))
+        if key.startswith(keys.place_prefix(Place.WORKING)):
+            self._found_working(key)
+        if key.startswith(self._own.preempt_prefix):
+            self._preempted.add(key)
+        if key == self._own.format_key:
+            self._format = item.value
+
+    def _found_working(self, key: str) -> None:
+        try:
+            job_id = self._keys.job_id_in(self._keys.place_prefix(Place.WORKING), key)
+        except InvalidKey:
+            return
+        self._working[job_id] = None
+
+    def _returning(self) -> Iterator[JobId]:
+        """Jobs that were being worked on; the leader ends those that were to be ended."""
+        for job_id in self._working:
+            if self._own.preempt(job_id) not in self._preempted:
+                yield job_id
+
+    # Before and after.
+
+    def _check_empty(self) -> None:
+        waiting = {self._keys.place(Place.WAITING, job_id) for job_id in self._working}
+        strangers = [
+            entry.key
+            for entry in dumped_entries(self._store, self._keys, self._store.revision())
+            if entry.lease or entry.key not in self._names | waiting | self._marks
+        ]
+        if strangers:
+            more = len(strangers) - _NAMED
+            named = ", ".join(strangers[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+            raise OperationRefused("the keyspace", f"is not empty: {named}")
+
+    @property
+    def _marks(self) -> set[str]:
+        return {self._own.format_key, self._own.cluster_key}
+
+    def _begin(self) -> bool:
+        """Mark the keyspace as half; whether it is whole already."""
+        key = self._own.format_key
+        found = self._store.get(key)
+        if found is None:
+            put = Put(key, LOADING.encode())
+            self._transact(Transaction((Compare.absent(key), self._no_leader), (put,)), key)
+            return False
+        if found.value not in {LOADING.encode(), self._format}:
+            raise OperationRefused(key, "says that the keyspace is another release's")
+        return found.value != LOADING.encode()
+
+    def _end(self) -> None:
+        """The keyspace is whole, and in this cluster from now on: revisions count from here."""
+        key, cluster = self._own.format_key, self._own.cluster_key
+        operations: tuple[Operation, ...] = (Delete(key),)
+        if self._format is not None:
+            here = self._store.cluster_id().encode()
+            operations = (Put(key, self._format), Put(cluster, here))
+        half = Compare.value_is(key, LOADING.encode())
+        self._transact(Transaction((half, self._no_leader), operations), key)
+
+    @property
+    def _no_leader(self) -> Compare:
+        return Compare.absent(self._keys.leader)
+
+    def _transact(self, transaction: Transaction, key: str) -> None:
+        if not self._store.transact(transaction).succeeded:
+            raise OperationRefused(key, "somebody else works in this keyspace")
+
+    # Which, and in which order.
+
+    def _earlier(self, item: Dumped) -> bool:
+        """A result, or a copy, of a config that stood at its key before."""
+        config = self._old.get(self._keys.config + self._path(item.key))
+        return config is not None and item.mod < config.create and self._is_plain(item)
+
+    def _is_config(self, item: Dumped) -> bool:
+        return item.key.startswith(self._keys.config) and self._is_plain(item)
+
+    def _is_other(self, item: Dumped) -> bool:
+        is_document = item.key.startswith(self._keys.all_jobs)
+        return not is_document and not self._is_config(item) and self._is_plain(item)
+
+    def _path(self, key: str) -> str:
+        for prefix in (self._keys.state, self._keys.processed_prefix):
+            if key.startswith(prefix):
+                return key.removeprefix(prefix)
+        return ""
+
+    def _is_plain(self, item: Dumped) -> bool:
+        """Whether it comes back as it is."""
+        working = self._keys.place_prefix(Place.WORKING)
+        left_out = item.leased or item.key in self._marks or item.key.startswith(working)
+        return not left_out and not item.key.startswith(self._about_revisions)
+
+    @property
+    def _about_revisions(self) -> tuple[str, ...]:
+        own = self._own
+        return own.jobs_prefix, own.quarantine_prefix, own.held_prefix, own.retries_prefix
+
+    def _sorted_documents(self) -> Iterator[Dumped]:
+        """Jobs in the order in which they were planned, then the places of those put back."""
+        by_key = {
+            item.key: item for item in self._items() if item.key.startswith(self._keys.all_jobs)
+        }
+        for _, key in sorted(self._documents):
+            yield by_key[key]
+        for job_id in self._returning():
+            key = self._keys.place(Place.WAITING, job_id)
+            yield Dumped(key=key, value=job_id.handler.encode(), create=0, mod=0)
+
+    # What is about revisions.
+
+    def _note_new_revisions(self) -> None:
+        for entry in dumped_entries(self._store, self._keys, self._store.revision()):
+            if entry.key in self._old:
+                self._new[entry.key] = _Revisions(entry.create_revision, entry.mod_revision)
+
+    def _translated(self, item: Dumped) -> Dumped | None:
+        """What is about revisions, about those that are now; None for what is void, or another."""
+        own = self._own
+        if item.leased or not item.key.startswith(self._about_revisions):
+            return None
+        try:
+            if item.key.startswith(own.jobs_prefix):
+                return self._with(item, self._job_notes(item))
+            if item.key.startswith(own.quarantine_prefix):
+                return self._with(item, self._quarantined(item))
+            if item.key.startswith(own.held_prefix):
+                return self._with(item, self._held(item))
+            return self._with(item, self._retry(item))
+        except InvalidRecord:
+            return item  # what nobody can read stays as it is
+
+    def _with(
+        self, item: Dumped, notes: JobNotes | Quarantined | Held | RetryRequest | None
+    ) -> Dumped | None:
+        return None if notes is None else attrs.evolve(item, value=self._own.dumps(notes))
+
+    def _job_notes(self, item: Dumped) -> JobNotes:
+        notes = self._own.loads(item.key, item.value, JobNotes)
+        keys = self._keys
+        config = keys.config + notes.path
+        template = f"{keys.config}{keys.templates}{notes.template_id}"
+        working = item.key.removeprefix(self._own.jobs_prefix) in set(map(str, self._working))
+        return attrs.evolve(
+            notes,
+            begun=notes.begun or working,
+            config_create=self._created(config, notes.config_create),
+            config_mod=self._modified(config, notes.config_mod),
+            template_revision=self._same(template, notes.template_revision) or 0,
+        )
+
+    def _created(self, config: str, create: int) -> int:
+        """The create revision of the same config; one that never was if it is another by now."""
+        old, new = self._old.get(config), self._new.get(config)
+        if create == 0:
+            return 0
+        return _NEVER if old is None or new is None or old.create != create else new.create
+
+    def _modified(self, config: str, mod: int) -> int:
+        """A mod revision that stands to those of the same config as it did."""
+        old, new = self._old.get(config), self._new.get(config)
+        return mod if mod == 0 or old is None or new is None else new.mod - (old.mod - mod)
+
+    def _same(self, key: str, mod: int) -> int | None:
+        """The mod revision of a key now, if it was that one; None if it was another."""
+        old, new = self._old.get(key), self._new.get(key)
+        return None if old is None or new is None or old.mod != mod else new.mod
+
+    def _quarantined(self, item: Dumped) -> Quarantined | None:
+        found = self._own.loads(item.key, item.value, Quarantined)
+        mod = self._same(found.key, found.mod_revision)
+        return None if mod is None else attrs.evolve(found, mod_revision=mod)
+
+    def _held(self, item: Dumped) -> Held | None:
+        found = self._own.loads(item.key, item.value, Held)
+        if found.config_mod == 0:
+            return found
+        config = self._keys.config + item.key.removeprefix(self._own.held_prefix)
+        mod = self._same(config, found.config_mod)
+        return None if mod is None else attrs.evolve(found, config_mod=mod)
+
+    def _retry(self, item: Dumped) -> RetryRequest | None:
+        found = self._own.loads(item.key, item.value, RetryRequest)
+        config = self._keys.config + item.key.removeprefix(self._own.retries_prefix)
+        mod = self._same(config, found.config_mod)
+        return None if mod is None else attrs.evolve(found, config_mod=mod)
+
+    # Writing.
+
+    def _write(self, items: Iterator[Dumped]) -> None:
+        batch: list[Dumped] = []
+        size = 0
+        for item in items:
+            length = len(item.key) + len(item.value)
+            if batch and (len(batch) >= _KEYS or size + length > _BYTES):
+                self._write_batch(batch)
+                batch, size = [], 0
+            batch.append(item)
+            size += length
+            self._digests[item.key] = _digest(item.value)
+        if batch:
+            self._write_batch(batch)
+
+    def _write_batch(self, batch: list[Dumped]) -> None:
+        """Write some keys, all or none, unless they are there already."""
+        missing = batch
+        while missing:
+            compares = [Compare.absent(item.key) for item in missing]
+            puts = tuple(Put(item.key, item.value) for item in missing)
+            if self._store.transact(Transaction((self._no_leader, *compares), puts)).succeeded:
+                return
+            if self._store.get(self._keys.leader) is not None:
+                raise OperationRefused(self._keys.leader, "a job manager works in this keyspace")
+            missing = [item for item in missing if not self._is_there(item)]
+
+    def _is_there(self, item: Dumped) -> bool:
+        entry = self._store.get(item.key)
+        if entry is not None and entry.value != item.value:
+            raise OperationRefused(item.key, "holds another value than the dump")
+        return entry is not None
+
+    def _verify(self) -> None:
+        """Read all of it again, and compare."""
+        found = {
+            entry.key: _digest(entry.value)
+            for entry in dumped_entries(self._store, self._keys, self._store.revision())
+            if entry.key not in self._marks
+        }
+        for key in sorted(found.keys() | self._digests.keys()):
+            if found.get(key) != self._digests.get(key):
+                raise OperationRefused(key, "is not as in the dump, though it was loaded")
+
+
+def _digest(value: bytes) -> bytes:
+    return hashlib.blake2b(value, digest_size=16).digest()
