@@ -1,0 +1,115 @@
+"""What to do about a resource that is not done, from what explains it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gohan_jobs.explanations import Explanation, JobExplanation
+from gohan_jobs.keys import Place
+from gohan_jobs.records import WorkerState
+
+__all__ = ["next_steps"]
+
+_LEADS = "see with `gohan-jobs status` whether a job manager leads"
+
+
+def next_steps(found: Explanation) -> tuple[str, ...]:
+    """What to do next, the most helpful first; empty if the resource is done.
+
+    Of a resource that waits for another one it says what to do about the last of the chain.
+    """
+    return tuple(_steps(found))
+
+
+def _steps(found: Explanation) -> Iterator[str]:
+    if found.set_aside:
+        yield "correct its config in Gohan: it is looked at again as soon as it changes"
+    elif found.orphan:
+        yield "delete its stack in Heat if nobody needs it, or have Gohan write its config again"
+    elif found.chain:
+        yield from _job_steps(found, found.chain[-1])
+    elif found.held is not None:
+        yield from _held_steps(found)
+    elif found.blocked_by is not None:
+        yield from _other_steps(found.blocked_by)
+    else:
+        yield from _config_steps(found)
+
+
+def _held_steps(found: Explanation) -> Iterator[str]:
+    held = found.held
+    assert held is not None  # noqa: S101 - asked before
+    if held.vetoed:
+        yield f"what vetoes it is a hook of yours; it is asked again at {held.until}"
+        return
+    yield (
+        f"have {held.missing} written to Gohan by {held.until}: it is planned as soon as that "
+        "comes; later it needs a new version"
+    )
+    if found.blocked_by is not None:
+        yield from _other_steps(found.blocked_by)
+
+
+def _other_steps(other: Explanation) -> Iterator[str]:
+    yield from (f"{other.resource}: {step}" for step in _steps(other))
+
+
+def _job_steps(found: Explanation, job: JobExplanation) -> Iterator[str]:
+    if job.resource != found.resource:
+        yield f"look at {job.resource}: `gohan-jobs explain {_words(job)}`"
+    if job.set_aside:
+        yield f"the document of {job.job_id} can't be used: `gohan-jobs cancel` ends the job"
+    elif job.held_for:
+        yield (
+            f"have {job.held_for} repaired by {job.held_until}, by a new version or "
+            f"`gohan-jobs retry {job.held_for.replace(':', ' ')}`; then its dependants go on"
+        )
+        if found.blocked_by is not None:
+            yield from _other_steps(found.blocked_by)
+    elif job.held_by is not None:
+        yield from _working_steps(job)
+    else:
+        yield _standing_step(job)
+
+
+def _working_steps(job: JobExplanation) -> Iterator[str]:
+    if job.held_by is not None and not job.held_by.alive:
+        yield (
+            "wait for the lease to end: the job is then claimed again. If the claim is another "
+            "program's and stays, `gohan-jobs release` takes it away"
+        )
+        return
+    yield "wait: it goes on by itself; what Heat does meanwhile, `gohan-jobs explain --heat` tells"
+
+
+def _standing_step(job: JobExplanation) -> str:
+    if job.place is Place.READY:
+        return (
+            f"see with `gohan-jobs status` whether a worker is there that has "
+            f"{job.job_id.handler}, and a free slot"
+        )
+    if job.place is Place.WAITING and job.last_error:
+        return "wait: it is tried again by itself; the reason is what its handler, or Heat, said"
+    return f"wait: the leader moves it on; {_LEADS}"
+
+
+def _config_steps(found: Explanation) -> Iterator[str]:
+    version, state = found.version, found.state
+    if version is None:
+        if found.stack is None:
+            yield "look in Gohan whether the resource is there, and its config was written"
+    elif state is None or state.version != version:
+        yield f"wait: the leader reads it and plans it; {_LEADS}"
+    elif state.worker_state == WorkerState.DELETE_ERROR:
+        yield "free in Heat what keeps the stack, then ask Gohan for the deletion again"
+    elif state.error:
+        yield "correct what the error names, and have Gohan write a new version"
+        words = f"{found.resource.resource_type} {found.resource.resource_id}"
+        yield (
+            f"or, if nothing is wrong with the config, `gohan-jobs retry {words}`; Gohan may "
+            "ignore the second result of a version"
+        )
+
+
+def _words(job: JobExplanation) -> str:
+    return f"{job.resource.resource_type} {job.resource.resource_id}"
