@@ -15,9 +15,17 @@ import attrs
 import click
 import pytest
 
-from gohan_jobs import exceptions
+from gohan_jobs import exceptions, planning, schemas_http
 from gohan_jobs.cli.main import COMMANDS, main
+from gohan_jobs.codec import strict_json
 from gohan_jobs.keys import Keys
+from gohan_jobs.manager import ManagerOptions
+from gohan_jobs.mapping import parser, pattern
+from gohan_jobs.orchestrators.heat import HeatSettings
+from gohan_jobs.poller import PollOptions
+from gohan_jobs.stores import transactions
+from gohan_jobs.templates import syntax
+from gohan_jobs.worker import WorkerOptions
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXTENSIONS = DOCS / "_ext"
@@ -178,3 +186,39 @@ def test_every_error_is_public() -> None:
         if isinstance(value, type) and value.__module__ == exceptions.__name__ and name[0] != "_"
     }
     assert errors == set(exceptions.__all__)
+
+
+LIMITS = {
+    "| 128 |": transactions.MAX_OPERATIONS == 128,
+    "| 1.5 MiB | etcd's default": transactions.MAX_REQUEST_BYTES == 1.5 * 2**20 - 64,
+    "| 5,000 |": planning.MAX_DEPENDENCIES == 5_000,
+    "| 200 levels |": strict_json.MAX_LEVELS == 200,
+    "| 4,300 |": strict_json.MAX_DIGITS == 4_300,
+    "| 1,000 |": strict_json.MAX_PROBLEMS == 1_000,
+    "| 32 levels |": parser.MAX_DEPTH == 32,
+    "| 256, 4,096 characters |": (pattern.MAX_PATTERN, pattern.MAX_SUBJECT) == (256, 4096),
+    "| 1 MiB each |": syntax.MAX_TEMPLATE == 2**20,
+    "| 64 MiB |": schemas_http.MAX_ANSWER == 64 * 2**20,
+    "| 100, if they are also 5 % of all |": (
+        (ManagerOptions().max_removals, ManagerOptions().max_removal_share) == (100, 0.05)
+    ),
+    "| lost claims of one job | 5 |": ManagerOptions().max_attempts == 5,
+    "| 4 for each slot of all workers |": ManagerOptions().ready_per_slot == 4,
+    "transaction | 16 |": ManagerOptions().batch == 16,
+    "Above 80 % of": ManagerOptions().quota_share == 0.8,
+    "| slots of a worker | 8 |": WorkerOptions().slots == 8,
+    "| a request to Heat | 20 s |": HeatSettings().request_timeout == 20.0,
+    "at an age of 0.25 s, 0.5 s, 1 s, 2 s": (
+        [PollOptions().age_after(age) for age in (0.0, 0.25, 0.5, 1.0, 2.0)]
+        == [0.25, 0.5, 1.0, 2.0, 3.0]
+    ),
+    "at most every 0.4 s": PollOptions().gather == 0.4,
+}
+"""What the page of limits says, and whether it is so."""
+
+
+@pytest.mark.parametrize("said", LIMITS)
+def test_limits_are_what_their_page_says(said: str) -> None:
+    """Each number stands on the page, and is the one in the code."""
+    page = (DOCS / "explanation" / "limits.md").read_text(encoding="utf-8")
+    assert (True, True) == (said in page, LIMITS[said])

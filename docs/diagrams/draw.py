@@ -151,7 +151,7 @@ def queue() -> str:
             begin=waiting,
             end=ready,
             words=("leader: is free,", "and has room"),
-            at=(0, -12),
+            at=(0, -24),
         ),
         Arrow(begin=ready, end=working, words=("worker claims",), at=(56, 4)),
         Arrow(begin=working, end=finished, words=("worker: results written",), at=(86, 4)),
