@@ -26,11 +26,13 @@ __all__ = [
     "FILE",
     "SECONDS",
     "Deployment",
+    "connected",
     "deployment",
     "etcd_options",
     "heat_options",
     "open_heat",
     "open_store",
+    "optional_schemas_options",
     "schemas_options",
 ]
 
@@ -88,9 +90,14 @@ _HEAT = (
         "--os-cloud", "A cloud of clouds.yaml; else the OS_... variables count.", metavar="NAME"
     ),
 )
+_SCHEMAS_TOKEN = secret_options("--schemas-token", "the token for Gohan's URL")
 _SCHEMAS = (
     option("--schemas", "Gohan's answer, or Gohan's URL.", required=True, metavar="FILE|URL"),
-    secret_options("--schemas-token", "the token for Gohan's URL"),
+    _SCHEMAS_TOKEN,
+)
+_OPTIONAL_SCHEMAS = (
+    option("--schemas", "Gohan's answer, or its URL: for --type.", metavar="FILE|URL"),
+    _SCHEMAS_TOKEN,
 )
 
 
@@ -102,6 +109,11 @@ def etcd_options(function: F) -> F:
 def schemas_options(function: F) -> F:
     """Where the types are read from."""
     return _all(_SCHEMAS, function)
+
+
+def optional_schemas_options(function: F) -> F:
+    """As :func:`schemas_options`, for a command that may do without."""
+    return _all(_OPTIONAL_SCHEMAS, function)
 
 
 def heat_options(function: F) -> F:
@@ -189,6 +201,18 @@ class Deployment:
 
 
 @contextlib.contextmanager
+def connected(ctx: click.Context, options: Mapping[str, Any]) -> Iterator[Store]:
+    """The etcd of :func:`etcd_options`, which has answered, while a command looks at it.
+
+    Raises:
+        GohanJobsError: it does not let us in.
+    """
+    with open_store(ctx, options) as store:
+        store.revision()  # so that what is wrong with the connection is said at once
+        yield store
+
+
+@contextlib.contextmanager
 def deployment(ctx: click.Context, options: Mapping[str, Any]) -> Iterator[Deployment]:
     """A deployment while a command looks at it.
 
@@ -200,8 +224,7 @@ def deployment(ctx: click.Context, options: Mapping[str, Any]) -> Iterator[Deplo
         GohanJobsError: the types can't be read, or etcd does not let us in.
     """
     schemas = read_schemas(options["schemas"], secret_of(ctx, "schemas_token"))
-    with open_store(ctx, options) as store:
-        store.revision()  # so that what is wrong with the connection is said at once
+    with connected(ctx, options) as store:
         keys = Keys()
         codec = Codec(keys)
         yield Deployment(

@@ -16,10 +16,16 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "check": "Validate records, and name everything that is wrong.",
     "demo": "Play both documented lifecycles, and print what is written.",
+    "explain": "Say why a resource is as it is, and what to do.",
+    "graph": "Draw which job waits for which.",
     "heat-simulator": "Serve a simulated Heat over HTTP.",
+    "history": "Print what became of a resource, while etcd remembers.",
+    "jobs": "List unfinished jobs.",
     "replay": "Feed a recorded trace through the library.",
     "run": "Work: manage jobs, execute them, or both.",
     "show": "Print a record in one of the spellings.",
+    "status": "Print what a deployment is doing.",
+    "watch": "Print records as they change.",
 }
 """The commands, and what each does in one line."""
 

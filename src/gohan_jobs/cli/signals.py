@@ -6,7 +6,7 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 
-__all__ = ["ending_signals"]
+__all__ = ["ended_quietly", "ending_signals"]
 
 _ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
 
@@ -30,3 +30,15 @@ def ending_signals() -> Iterator[Callable[[], signal.Signals]]:
         yield wait
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+@contextlib.contextmanager
+def ended_quietly() -> Iterator[None]:
+    """Have SIGTERM and SIGINT end what is within, which is then done: for what goes on and on."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, previous)
