@@ -56,6 +56,7 @@ _TEXTS = [
     "{{ 1 < 2 < 3 }}{{ 1 <= 1 }}{{ 'a' > 'b' }}{{ 2 >= 3 }}{{ 1 != 1 }}{{ 1 < 2 < 2 }}",
     "{{ 1 == on }}",
     "{{ 'a' in subnets }}{{ 'r' in name }}{{ 'z' not in subnets }}{{ 'a' in by_name }}",
+    "{{ 'a' in nothing }}{{ 1 in by_name.x }}{% if slot not in nothing %}none{% endif %}",
     "{{ on and name }}{{ null or name }}{{ not null }}{{ slot and nothing }}",
     "{{ by_name.b.c }}{{ by_name['b']['c'] }}{{ by_name.x }}{{ by_name[none] }}{{ name[0] }}",
     "{{ name.nothing }}{{ slot.nothing }}{{ null.nothing }}{{ subnets['0'] }}{{ subnets[9] }}",

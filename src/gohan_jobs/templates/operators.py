@@ -83,6 +83,8 @@ class Comparison:
             return bool((left == right) is (name == "eq"))
         if isinstance(right, str) and isinstance(left, str):
             return (left in right) is (name == "in")
+        if isinstance(right, Missing):
+            return name == "notin"  # it has no items
         if isinstance(right, list) or (isinstance(right, Mapping) and isinstance(left, str)):
             found = any(left == item for item in right)
             return found is (name == "in")
