@@ -141,6 +141,14 @@ def test_a_bad_line_is_named(line: str, reason: str) -> None:
     assert "x.jsonl line 2" == caught.value.key
 
 
+def test_a_bad_record_is_named_with_its_place_in_the_line() -> None:
+    """Every problem of it, as if it stood by itself."""
+    row = {"event": "config", "key": "/config/a/b", "value": {"body": 1, "version": "1"}}
+    with pytest.raises(InvalidRecord) as caught:
+        list(replay([row], make_schemas()))
+    assert ["$.value.body", "$.value.version"] == [each.path for each in caught.value.problems]
+
+
 def test_a_bad_row_is_named() -> None:
     """Counted from 1; what came before it has been given."""
     given = replay([TEMPLATE, CREATE, {"event": "moon"}], make_schemas())

@@ -202,6 +202,9 @@ class _Replay:
         try:
             apply = self._config if row["event"] == "config" else self._end
             apply(row["key"], row["value"])
+        except InvalidRecord as error:
+            inside = (Problem(f"$.value{it.path[1:]}", it.message) for it in error.problems)
+            raise InvalidRecord(where, tuple(inside)) from error
         except GohanJobsError as error:
             raise InvalidRecord(where, (Problem("$", str(error)),)) from error
         self._settle()
