@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gohan_jobs.codec import Spelling, dumps_json, loads_json, spelling, strict_json
-from gohan_jobs.codec.strict_json import deeper_than
+from gohan_jobs.codec.strict_json import deeper_than, nests_deeper_than
 from gohan_jobs.exceptions import InvalidRecord
 
 
@@ -149,6 +149,13 @@ def test_the_limit_of_digits_is_our_own() -> None:
 def test_levels(levels: int, text: str, *, deeper: bool) -> None:
     """Brackets count outside of strings only, whatever the text."""
     assert deeper is deeper_than(levels, text)
+
+
+@pytest.mark.parametrize("text", ["1", "[]", "{}", "[[], {}]", '{"a": [{"b": [1]}]}', "[1, [2]]"])
+@pytest.mark.parametrize("levels", range(5))
+def test_the_levels_of_a_value_are_those_of_its_text(text: str, levels: int) -> None:
+    """Read or not, what nests too deep does so."""
+    assert deeper_than(levels, text) is nests_deeper_than(levels, json.loads(text))
 
 
 VALUE: dict[str, Any] = {

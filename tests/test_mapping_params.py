@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from typing import Any
 
 import pytest
 
+from gohan_jobs.codec import dumps, loads
 from gohan_jobs.exceptions import (
     MappingEvaluationError,
     MappingSyntaxError,
     UnresolvedReference,
 )
+from gohan_jobs.keys import JobId
 from gohan_jobs.mapping import ParsedTemplate, Scope, compute_params, parse_mappings
-from gohan_jobs.records import HeatTemplate, Param, ParamType, ResourceRef
+from gohan_jobs.records import HeatTemplate, Job, Param, ParamType, ResourceRef
 
 _DB: dict[tuple[str, str], dict[str, Any]] = {
     ("network", "n-1"): {"name": "one"},
@@ -130,3 +133,28 @@ def test_every_wrong_mapping_of_a_template_is_told_at_once() -> None:
     assert expected == str(caught.value)
     assert expected == str(pickle.loads(pickle.dumps(caught.value)))  # noqa: S301 - our own
     assert [error.where for error in caught.value.others] == ["template port, param c"]
+
+
+_LINK_IF_EMPTY = {
+    "if_mapping": {"equal": [{"field": "deep"}, []]},
+    "then_mapping": {"output_key": "link"},
+    "else_mapping": {"field": "deep"},
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "most"),
+    [({"field": "deep"}, 196), ({"for_field": "all", "for_mapping": _LINK_IF_EMPTY}, 194)],
+)
+def test_a_value_fits_into_a_jobs_document(form: dict[str, Any], most: int) -> None:
+    """Or it is the config's error: of a job's 200 levels four are its own, in a list six."""
+
+    def computed(levels: int) -> tuple[Param, ...]:
+        deep = json.loads("[" * levels + "]" * levels)
+        body = {"deep": deep, "all": [{"deep": []}, {"deep": deep}]}
+        return compute_params(parse_mappings({"value": form}), _scope(body))
+
+    job = Job(id=JobId.parse("create:heat_worker:port:p-1:3:abcde"), params=computed(most))
+    assert job == loads(f"/jobs/all/{job.id}", dumps(job))
+    with pytest.raises(MappingEvaluationError, match=r"param value: .* more than 196 levels"):
+        computed(most + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import attrs
@@ -431,6 +432,27 @@ def test_too_many_dependencies_are_the_configs_error(monkeypatch: pytest.MonkeyP
     plan = world.plan_new(PORT, P1)
     assert isinstance(plan, Publish)
     assert "1 dependencies, at most 0 are allowed" == plan.state.error
+
+
+def test_a_body_too_deep_for_a_job_is_the_configs_error() -> None:
+    """It can be read, but not written as part of a job: of that one's levels two are its own."""
+    world = make_world()
+    deep = {**NET, "deep": json.loads("[" * 197 + "]" * 197)}
+    job = only(world.plan_new(NETWORK, deep))
+    assert job == world.codec.job(world.keys.job(job.id), world.codec.dumps(job))
+    plan = world.plan_new(NETWORK, {**NET, "deep": [deep["deep"]]})
+    assert isinstance(plan, Publish)
+    assert "the body has more than 198 levels, which no job can hold" == plan.state.error
+
+
+def test_a_removed_config_too_deep_for_a_job_leaves_an_orphan() -> None:
+    """Its delete job can't be planned (``rules`` 16)."""
+    world = make_world()
+    made(world, TAG, {"id": "t1", "tenant_id": "t1"})
+    world.read(TAG, {"id": "t1", "tenant_id": "t1", "deep": json.loads("[" * 198 + "]" * 198)})
+    plan = world.remove(TAG)
+    assert isinstance(plan, Orphaned)
+    assert "the body has more than 198 levels, which no job can hold" == plan.reason
 
 
 # Dependencies.

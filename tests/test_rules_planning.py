@@ -463,6 +463,20 @@ def test_rule_10_a_broken_config_is_set_aside(text: str, version: int | None) ->
     assert version == (None if outcome is None else outcome[1])
 
 
+def test_rule_10_a_config_too_deep_to_be_planned_stops_nobody() -> None:
+    """It can be read: so it is its config's error, and the others go on."""
+    world = World()
+    deep = "[" * 198 + "]" * 198
+    body = f'{{"tenant_id": "{TENANT}", "deep": {deep}}}'
+    world.put(world.keys.config_of(world.path(NETWORK)), f'{{"body": {body}, "version": 1}}')
+    world.write(DISK, {"name": "d"})
+    world.pass_time(5)
+    outcome = world.outcome(NETWORK)
+    assert outcome is not None
+    assert ("READ_ERROR", 1) == outcome[:2]
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(DISK)
+
+
 def test_rule_10_it_is_looked_at_again_when_it_changes() -> None:
     """A config that was repaired is planned, and no longer set aside."""
     world = World()

@@ -16,13 +16,13 @@ from gohan_jobs.events import (
     OrphanFound,
 )
 from gohan_jobs.exceptions import Degraded, OrchestratorUnavailable
-from gohan_jobs.handlers import Done, JobContext
+from gohan_jobs.handlers import Done, GiveUp, JobContext
 from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Role
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import StackRequest
 from gohan_jobs.orchestrators.simulated import Outcome
-from gohan_jobs.records import StackOutput
+from gohan_jobs.records import HeatStack, StackOutput
 from gohan_jobs.stores.base import Delete
 from gohan_jobs.worker import WorkerOptions
 from worlds import ALIAS, DISK, HOT, NETWORK, PORT, TENANT, World, ref
@@ -623,6 +623,74 @@ def test_rule_19_a_result_too_large_is_a_failure_that_says_so() -> None:
         len(stack.status_reason),
     )
     assert [("create", "network_n1")] == world.changes()
+
+
+def _too_deep(levels: int) -> Any:
+    return json.loads("[" * levels + "]" * levels)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (float("nan"), "ValueError"),
+        (10**5000, "ValueError"),
+        ({"a", "set"}, "TypeError"),
+        (_too_deep(198), "more than 200 levels"),
+    ],
+    ids=["nan", "digits", "set", "deep"],
+)
+def test_rule_19_an_output_that_is_no_json_is_a_failure_that_says_so(
+    value: Any, problem: str
+) -> None:
+    """Heat's answer may hold what a record can't; it is not asked again, and nothing stands."""
+    world = World()
+    world.heat.script("network_n1", Outcome(outputs=(_output("good", 1), _output("bad", value))))
+    world.write(NETWORK, {"name": "x"})
+    world.write(DISK, {"name": "d"})
+    world.pass_time(10)
+    error = f"result that can't be stored: output 'bad': can't be written: {problem}"
+    assert ("CREATE_ERROR", 1, error) == world.outcome(NETWORK)
+    stack = world.stack(NETWORK)
+    assert stack is not None
+    assert ("CREATE_COMPLETE", "network_n1", ()) == (
+        stack.stack_status,
+        stack.stack_id,
+        stack.output,
+    )
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(DISK)
+    assert [("create", "disk_d1"), ("create", "network_n1")] == sorted(world.changes())
+
+
+def _output(key: str, value: Any) -> StackOutput:
+    return StackOutput(output_key=key, description="", output_value=value)
+
+
+_BAD = (_output("bad", float("inf")),)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (Done(outputs=_BAD), "output 'bad'"),
+        (Done(state_monitoring={"a": float("inf")}), "state_monitoring"),
+        (
+            GiveUp(
+                reason="why",
+                stack=HeatStack(
+                    id="network:n1", stack_id="x", tenant_id=TENANT, stack_status="X", output=_BAD
+                ),
+            ),
+            "output 'bad'",
+        ),
+    ],
+)
+def test_rule_19_whatever_a_handler_gives_that_is_no_json(given: Done | GiveUp, what: str) -> None:
+    """Outputs of its own, a failed stack's, the monitoring result: the job ends."""
+    world = World(handlers={"heat_worker": lambda _context: given})
+    world.write(NETWORK, {"name": "x"})
+    world.pass_time(10)
+    error = f"result that can't be stored: {what}: can't be written: ValueError"
+    assert ("CREATE_ERROR", 1, error) == world.outcome(NETWORK)
 
 
 @pytest.mark.parametrize("size", [900_000, 1_572_000])

@@ -8,7 +8,7 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from gohan_jobs.exceptions import InvalidRecord, Problem
@@ -20,6 +20,7 @@ __all__ = [
     "Refused",
     "deeper_than",
     "loads_json",
+    "nests_deeper_than",
     "parse",
     "step",
 ]
@@ -135,6 +136,22 @@ def deeper_than(levels: int, text: str) -> bool:
         if depth > levels:
             return True
     return False
+
+
+def nests_deeper_than(levels: int, value: Any) -> bool:
+    """As :func:`deeper_than`, of a value that was read."""
+    holders = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        if not holders:
+            return False
+        holders = [
+            item for each in holders for item in _items(each) if isinstance(item, dict | list)
+        ]
+    return bool(holders)
+
+
+def _items(holder: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return holder.values() if isinstance(holder, dict) else holder
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

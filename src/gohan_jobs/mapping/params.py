@@ -8,17 +8,24 @@ from typing import Any, Self, TypeAlias
 
 import attrs
 
+from gohan_jobs.codec.strict_json import MAX_LEVELS, nests_deeper_than
 from gohan_jobs.exceptions import (
     MappingEvaluationError,
     MappingSyntaxError,
     UnresolvedReference,
 )
-from gohan_jobs.mapping.evaluation import Scope, evaluate, visited_resources
+from gohan_jobs.mapping.evaluation import Evaluated, Scope, evaluate, visited_resources
 from gohan_jobs.mapping.parser import parse
 from gohan_jobs.mapping.tree import MappingTree
-from gohan_jobs.records import HeatTemplate, Param
+from gohan_jobs.records import HeatTemplate, Param, ParamType
 
 __all__ = ["ParsedMappings", "ParsedTemplate", "compute_params", "parse_mappings"]
+
+_PARAM_LEVELS = 4
+"""Levels around a param's value in a job's document: list, job, params, param."""
+
+_ITEM_LEVELS = 2
+"""Levels around the value of each item of a list."""
 
 ParsedMappings: TypeAlias = Mapping[str, MappingTree]
 """Mappings by param name, in the order of the document."""
@@ -122,7 +129,17 @@ def compute_params(
 
 def _param(name: str, tree: MappingTree, scope: Scope, previous: Mapping[str, Any] | None) -> Param:
     found = evaluate(tree, scope)
+    levels = MAX_LEVELS - _PARAM_LEVELS
+    if _too_deep(found, levels):
+        reason = f"its value has more than {levels} levels, which no job can hold"
+        raise MappingEvaluationError(str(scope.resource), scope.where, reason)
     resources = found.resources
     if previous is not None:
         resources += visited_resources(tree, attrs.evolve(scope, body=previous))
     return found.as_param(name, resources)
+
+
+def _too_deep(found: Evaluated, levels: int) -> bool:
+    if found.type is not ParamType.LIST:
+        return nests_deeper_than(levels, found.value)
+    return any(_too_deep(item, levels - _ITEM_LEVELS) for item in found.value)

@@ -22,7 +22,7 @@ from gohan_jobs.planning.plans import (
 )
 from gohan_jobs.planning.steps import NotThereYet, StepComposer
 from gohan_jobs.planning.superseding import Older, superseded
-from gohan_jobs.planning.workflow import TooManyDependencies, build_jobs
+from gohan_jobs.planning.workflow import Unplannable, build_jobs
 from gohan_jobs.records import (
     Action,
     ConfigRecord,
@@ -131,7 +131,7 @@ class _Planner:
             return self._hold(missing, str(error), older)
         except NotThereYet as error:
             return self._hold(error.missing, str(error), older)
-        except (MappingError, InvalidKey, TooManyDependencies) as error:
+        except (MappingError, InvalidKey, Unplannable) as error:
             return self._reject(str(error), older)
 
     def _plan(self, older: Older) -> Plan:

@@ -20,7 +20,7 @@ from gohan_jobs.planning.plans import (
 )
 from gohan_jobs.planning.steps import StepComposer
 from gohan_jobs.planning.superseding import superseded
-from gohan_jobs.planning.workflow import TooManyDependencies, build_jobs
+from gohan_jobs.planning.workflow import Unplannable, build_jobs
 from gohan_jobs.records import Action, ConfigRecord, ProcessedConfig
 from gohan_jobs.schemas import Schemas
 
@@ -51,7 +51,7 @@ def plan_removal(
         return Orphaned(reason=reason, collapse=older.collapse)
     try:
         return delete_job(removal, processed, known, schemas, suffix)
-    except (InvalidKey, TooManyDependencies) as error:
+    except (InvalidKey, Unplannable) as error:
         return Orphaned(reason=str(error), collapse=older.collapse)
 
 
@@ -95,7 +95,7 @@ def delete_job(
 
     Raises:
         InvalidKey: the resource can't be named in a job's id.
-        TooManyDependencies: it would wait for too many.
+        Unplannable: it would wait for too many, or its body is too deep.
     """
     older = superseded(known.jobs_of(removal.resource), deleting=True)
     composer = StepComposer(_as_change(removal, processed), known, schemas, processed)

@@ -17,7 +17,7 @@ from gohan_jobs.planning.changes import plan_without_looking_back
 from gohan_jobs.planning.known import HEAT_HANDLER, Known
 from gohan_jobs.planning.plans import Change, Enqueue, PlannedJob, Removal
 from gohan_jobs.planning.removals import delete_job
-from gohan_jobs.planning.workflow import TooManyDependencies
+from gohan_jobs.planning.workflow import Unplannable
 from gohan_jobs.records import OnFailure, ProcessedConfig
 from gohan_jobs.schemas import Schemas
 
@@ -75,5 +75,5 @@ def plan_stray_removal(
     processed = ProcessedConfig(body=body, deleted=True, version=0)
     try:
         return delete_job(removal, processed, known, schemas, suffix)
-    except (InvalidKey, TooManyDependencies):
+    except (InvalidKey, Unplannable):
         return None

@@ -7,19 +7,40 @@ from typing import Any
 
 import attrs
 
+from gohan_jobs.codec.strict_json import MAX_LEVELS, nests_deeper_than
 from gohan_jobs.keys import JobId
 from gohan_jobs.planning.known import HEAT_HANDLER, Known, KnownJob
 from gohan_jobs.planning.plans import PlannedJob
 from gohan_jobs.records import Action, Job, OnFailure, Param, ParamType, ResourceRef
 
-__all__ = ["MAX_DEPENDENCIES", "Step", "TooManyDependencies", "build_jobs", "output_sources"]
+__all__ = [
+    "MAX_DEPENDENCIES",
+    "Step",
+    "TooDeep",
+    "TooManyDependencies",
+    "Unplannable",
+    "build_jobs",
+    "output_sources",
+]
 
 MAX_DEPENDENCIES = 5_000
 """More of them is an error of that config (``rules`` 6)."""
 
 
-class TooManyDependencies(Exception):
-    """A job would wait for more jobs than are allowed. Never leaves planning."""
+_BODY_LEVELS = MAX_LEVELS - 2
+"""Levels that a body may have to fit into a job's document: list and job are around it."""
+
+
+class Unplannable(Exception):
+    """A job that can't be queued, whatever appears later. Never leaves planning."""
+
+
+class TooManyDependencies(Unplannable):
+    """A job would wait for more jobs than are allowed."""
+
+
+class TooDeep(Unplannable):
+    """A body that could be read, but not written as part of a job."""
 
 
 @attrs.frozen
@@ -67,7 +88,10 @@ def build_jobs(
     Raises:
         InvalidKey: the resource, or a handler, can't be named in a job's id.
         TooManyDependencies: see :data:`MAX_DEPENDENCIES`.
+        TooDeep: the body has more levels than a job can hold.
     """
+    if nests_deeper_than(_BODY_LEVELS, body):
+        raise TooDeep(f"the body has more than {_BODY_LEVELS} levels, which no job can hold")
     waits = _outside(resource, steps, left, known)
     jobs: list[PlannedJob] = []
     for step in steps:

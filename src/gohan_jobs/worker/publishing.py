@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import attrs
 
-from gohan_jobs.exceptions import TransactionTooLarge
+from gohan_jobs.codec import Spelling, dumps
+from gohan_jobs.exceptions import InvalidRecord, TransactionTooLarge
 from gohan_jobs.handlers import Done, GiveUp
 from gohan_jobs.queue import Finish
-from gohan_jobs.records import Action, HeatStack, JobState, OnFailure, StackOutput, StateRecord
+from gohan_jobs.records import (
+    Action,
+    HeatStack,
+    JobState,
+    OnFailure,
+    Record,
+    StackOutput,
+    StateRecord,
+)
 from gohan_jobs.records.outcomes import completed, failed, failed_job_state
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.worker.claim import Claim
@@ -20,10 +29,40 @@ _LONGEST_ERROR = 8_000
 
 
 def finish_of(claim: Claim, outcome: Done | GiveUp, redactor: Redactor) -> Finish:
-    """The results of a job."""
+    """The results of a job; one that can't be written as JSON becomes a failure that says so.
+
+    Heat was asked already, and would give the same again (``rules`` 19).
+    """
+    problem = _unwritable(outcome)
+    if problem:
+        reason = f"result that can't be stored: {problem}"
+        outcome = GiveUp(reason=reason, stack=outcome.stack and _shortened(outcome.stack))
     if isinstance(outcome, GiveUp):
         return _failure(claim, outcome, redactor)
     return _success(claim, outcome, redactor)
+
+
+def _unwritable(outcome: Done | GiveUp) -> str:
+    """What of an outcome can't be written, and why; empty if all can."""
+    stack = outcome.stack
+    outputs = () if stack is None else stack.output
+    parts: list[tuple[str, Record]] = []
+    if isinstance(outcome, Done):
+        # Mostly they are the stack's own: not looked at twice.
+        outputs += () if outcome.outputs is outputs else outcome.outputs or ()
+        parts.append(("state_monitoring", _monitoring_state(outcome)))
+    parts += [(f"output {each.output_key!r}", JobState(heat_outputs=(each,))) for each in outputs]
+    for name, record in parts:
+        try:
+            dumps(record, Spelling.WORKER)
+        except InvalidRecord as error:
+            return f"{name}: {error.problems[0].message}"
+    return ""
+
+
+def _monitoring_state(outcome: Done) -> JobState:
+    state = outcome.state_monitoring
+    return JobState(state_monitoring=None if state is None else dict(state))
 
 
 def too_large(claim: Claim, finish: Finish, error: TransactionTooLarge) -> Finish:
