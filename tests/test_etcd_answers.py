@@ -258,6 +258,31 @@ def test_closed_channel(store: EtcdStore) -> None:
         store.watch("/a", 1).poll(PATIENCE)
 
 
+def test_channel_made_anew_under_a_request(store: EtcdStore) -> None:
+    """What was to be sent on the former channel was not sent; it is sent on the new one."""
+    connection = store._connection
+    former, channel = connection._methods, connection._channel
+    connection._connect()
+    new = connection._channel
+    channel.close()
+    connection._methods, connection._channel = former, channel
+
+    class Swapped(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            method = former[name]
+
+            def call(*arguments: Any, **options: Any) -> Any:
+                connection._connect()
+                return method(*arguments, **options)
+
+            return call
+
+    connection._methods = Swapped()
+    assert store.get("/a") is None
+    assert store.trouble == ""
+    new.close()
+
+
 def test_lost_login_is_not_a_lost_write(cluster: EtcdCluster) -> None:
     """While no token can be had, nothing has been written."""
     with EtcdStore(cluster.endpoints, user="a", password="b", patience=0.1) as store:

@@ -16,6 +16,7 @@ from gohan_jobs.exceptions import (
     StoreFull,
     StoreRefused,
     StoreUnavailable,
+    WrongCluster,
 )
 from gohan_jobs.stores.base import Compare, Delete, Event, Put, Store, Transaction, Watch
 from gohan_jobs.stores.etcd import EtcdStore
@@ -311,8 +312,13 @@ def test_another_cluster_at_the_same_place(cluster: EtcdCluster) -> None:
         proxy.cut()
         with pytest.raises(StoreRefused, match="it was"):
             store.get("/a")
-        with pytest.raises(StoreRefused, match="it was"):
+        with pytest.raises(WrongCluster, match="it was"):
             watch.poll(PATIENCE)
+        assert "it was" in store.trouble
+        found, _ = store.peek("/a")
+        for _ in range(2):
+            store.move()
+            assert (None, found, "") == (store.get("/a"), store.cluster_id(), store.trouble)
 
 
 def fill(store: Store) -> None:

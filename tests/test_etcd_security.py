@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gohan_jobs.exceptions import StoreRefused, StoreUnavailable
+from certificates import Authority
+from gohan_jobs.exceptions import StoreRefused
 from gohan_jobs.stores.base import Put, Store, Transaction
 from gohan_jobs.stores.etcd import EtcdStore
 from gohan_jobs.testing.etcd import EtcdCluster, EtcdTls
@@ -33,46 +28,14 @@ def put(store: Store, key: str) -> int:
     return store.transact(Transaction(success=(Put(key, b""),))).revision
 
 
-def issue(
-    home: Path, name: str, issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None
-) -> ec.EllipticCurvePrivateKey:
-    """Write a certificate and its key to ``home``; an authority's if there is no issuer."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    by, signer = issuer or (subject, key)
-    now = dt.datetime.now(dt.UTC)
-    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
-    usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(by)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        .sign(signer, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (home / f"{name}.pem").write_bytes(certificate.public_bytes(pem))
-    (home / f"{name}.key").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return key
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with an authority's certificate, and a server's and a client's."""
     home = tmp_path_factory.mktemp("certificates")
-    key = issue(home, "ca", None)
-    authority = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")]), key)
+    authority = Authority(home)
     for name in ("server", "client"):
-        issue(home, name, authority)
-    issue(home, "stranger", None)
+        authority.issue(name)
+    Authority(home, "stranger")
     return home
 
 
@@ -118,10 +81,10 @@ def test_tls_by_name(secure: EtcdCluster, certificates: Path) -> None:
 
 
 def test_tls_without_a_client_certificate(secure: EtcdCluster, certificates: Path) -> None:
-    """A server that wants a certificate serves nobody without."""
+    """A server that wants a certificate serves nobody without, and it is said at once."""
     with (
-        EtcdStore(secure.endpoints, ca=certificates / "ca.pem", patience=0.5) as store,
-        pytest.raises((StoreRefused, StoreUnavailable)),
+        EtcdStore(secure.endpoints, ca=certificates / "ca.pem") as store,
+        pytest.raises(StoreRefused, match="wants a client certificate, and none was given"),
     ):
         store.revision()
 
@@ -133,6 +96,42 @@ def test_tls_with_another_authority(secure: EtcdCluster, certificates: Path) -> 
         pytest.raises(StoreRefused, match="CERTIFICATE_VERIFY_FAILED"),
     ):
         store.revision()
+
+
+def test_certificates_are_read_again(secure: EtcdCluster, tmp_path: Path) -> None:
+    """Only when they have changed, and not while one of them is missing; by any request."""
+    strange, good = Authority(tmp_path, "strange"), Path(tmp_path / "now.pem")
+    good.write_bytes(strange.ca.read_bytes())
+    home = Path(str(secure.ca)).parent
+    own = {"cert": home / "client.pem", "key": home / "client.key"}
+    with EtcdStore(secure.endpoints, ca=good, **own) as store:  # type: ignore[arg-type] # paths all
+        channel = store._connection._channel
+        for _ in range(2):
+            with pytest.raises(StoreRefused, match="of no authority in"):
+                store.revision()
+            assert channel is store._connection._channel
+            good.unlink(missing_ok=True)
+        good.write_bytes((home / "ca.pem").read_bytes())
+        assert store.revision() > 0
+        assert channel is not store._connection._channel
+
+
+def test_certificates_that_can_not_be_read_again(
+    secure: EtcdCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that goes at the wrong moment leaves the connection as it was."""
+    ca = Authority(tmp_path).ca
+    with EtcdStore(secure.endpoints, ca=ca) as store:
+        channel = store._connection._channel
+
+        def missing() -> None:
+            raise FileNotFoundError(ca)
+
+        ca.write_bytes(ca.read_bytes() + b"\n")
+        monkeypatch.setattr(store._connection, "_connect", missing)
+        with pytest.raises(StoreRefused, match="of no authority in"):
+            store.revision()
+        assert channel is store._connection._channel
 
 
 def test_certificates_the_server_made_itself() -> None:
@@ -187,6 +186,26 @@ def test_wrong_password(guarded: EtcdCluster) -> None:
     ):
         store.get("/a")
     assert "hunter3" not in f"{caught.value!r}{store!r}{caught.value.__cause__!r}"
+
+
+def test_a_password_is_asked_for_again(guarded: EtcdCluster) -> None:
+    """What gives the password is asked whenever a token is needed, and may fail."""
+    passwords = iter(["hunter3", PASSWORD])
+
+    def give() -> str:
+        for password in passwords:
+            return password
+        raise FileNotFoundError("the file")
+
+    with EtcdStore(guarded.endpoints, user="root", password=give) as store:
+        with pytest.raises(StoreRefused, match="'root' can't log in"):
+            store.get("/a")
+        assert "can't log in" in store.trouble
+        assert store.get("/a") is None
+        assert store.trouble == ""
+        expire(store)
+        with pytest.raises(StoreRefused, match="password of 'root' can't be read: the file"):
+            store.get("/a")
 
 
 def test_no_user(guarded: EtcdCluster) -> None:

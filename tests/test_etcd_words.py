@@ -21,6 +21,7 @@ from gohan_jobs.exceptions import (
 )
 from gohan_jobs.stores.base import Compare, Comparison, Delete, Get, Put, Target, Transaction
 from gohan_jobs.stores.etcd import EtcdStore, messages
+from gohan_jobs.stores.etcd.advice import Advice
 from gohan_jobs.stores.etcd.endpoints import host_of, target_of
 from gohan_jobs.stores.etcd.errors import Lost, StaleToken, Untrusted, explain
 from gohan_jobs.stores.transactions import puts_of, request_bytes, validate
@@ -204,3 +205,25 @@ def test_puts_of_nested_transactions() -> None:
     a, b, c = (Put(name, b"") for name in "abc")
     nested = Transaction(success=(b, Get("x")), failure=(c,))
     assert [*puts_of((a, Delete("y"), nested))] == [a, b, c]
+
+
+@pytest.mark.parametrize(
+    ("advice", "words", "begins"),
+    [
+        (("", "", ""), "etcdserver: mvcc: database space exceeded", "etcd is full: compact"),
+        (("u", "", ""), "etcdserver: permission denied", "user 'u' may not do that"),
+        (("", "", ""), "etcdserver: permission denied", "nobody without a user may do that"),
+        (("", "", ""), "etcdserver: user name is empty", "etcd wants a user and a password"),
+        (("u", "", ""), "authentication is not enabled", "a user was given, but etcd has none"),
+        (("", "c", "a"), "SSLV3_ALERT_BAD_CERTIFICATE", "the member refuses our certificate c"),
+        (("", "", "a"), "TLSV1_ALERT_UNKNOWN_CA", "the member wants a client certificate"),
+        (("", "", "a"), "certificate signature failure", "the member's certificate is of no"),
+        (("", "", "a"), "CERTIFICATE_VERIFY_FAILED: self", "the member's certificate is of no"),
+        (("", "", ""), "words nobody knows", "words nobody knows"),
+    ],
+)
+def test_advice(advice: tuple[str, str, str], words: str, begins: str) -> None:
+    """What to do comes first, and etcd's own words stay."""
+    user, cert, ca = advice
+    said = Advice(user=user, cert=cert, ca=ca).on(words)
+    assert (True, True) == (said.startswith(begins), words in said)

@@ -32,7 +32,8 @@ class Advice:
         return (*_MEANINGS, *self._of_user(), *self._of_tls())
 
     def _of_user(self) -> tuple[tuple[str, str], ...]:
-        who = f"user {self.user!r}" if self.user else "nobody without a user"
+        who = f"user {self.user!r}"
+        barred = f"{who} may not" if self.user else "nobody without a user may"
         return (
             (
                 "authentication failed",
@@ -40,7 +41,7 @@ class Advice:
             ),
             (
                 "permission denied",
-                f"{who} may not do that: grant the role what the page 'Run on etcd' lists",
+                f"{barred} do that: grant the role what the page 'Run on etcd' lists",
             ),
             ("user name is empty", "etcd wants a user and a password"),
         )
@@ -50,13 +51,11 @@ class Advice:
         if self.cert:
             refused = f"the member refuses our certificate {self.cert}: it has expired, or is of "
             refused += "another authority than the member's; renew the file"
+        unknown = f"the member's certificate is of no authority in {self.ca}: correct one of them"
         return (
             ("certificate has expired", "the member's certificate has expired: renew it there"),
-            (
-                "CERTIFICATE_VERIFY_FAILED",
-                f"the member's certificate is of no authority in {self.ca}: correct one of them",
-            ),
             *((words, refused) for words in _REFUSED),
+            *((words, unknown) for words in _UNKNOWN),
         )
 
 
@@ -77,3 +76,5 @@ _REFUSED = (
     "ALERT_CERTIFICATE_UNKNOWN",
     "ALERT_UNKNOWN_CA",
 )
+
+_UNKNOWN = ("CERTIFICATE_VERIFY_FAILED", "certificate signature failure")

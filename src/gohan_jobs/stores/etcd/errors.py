@@ -43,6 +43,8 @@ _NOT_DONE = (
 _UNTRUSTED = (
     "CERTIFICATE_VERIFY_FAILED",
     "Hostname Verification Check failed",
+    # Such as a certificate that was signed with another key of an authority of the same name.
+    "SSL_ERROR_SSL",
     # What the other side says of ours.
     "ALERT_BAD_CERTIFICATE",
     "ALERT_CERTIFICATE_",
