@@ -10,12 +10,12 @@ from gohan_jobs.bookkeeping import JobNotes
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import GohanJobsError
-from gohan_jobs.keys import JobId, Place
+from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.queue import Queue
 from gohan_jobs.queued import QueuedJob, at_one_revision, read_queue
 from gohan_jobs.records import Job
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.resource_secrets import secrets_in_record
+from gohan_jobs.resource_secrets import secrets_in_record, secrets_of
 from gohan_jobs.stores.base import Reader, Store
 
 __all__ = ["JobFilter", "JobList", "JobRow", "list_jobs"]
@@ -153,7 +153,7 @@ class _Rows:
             holder="" if queued.claim is None else queued.claim.value.decode(errors="replace"),
             waits_for=sum(each in self.there for each in needed),
             held_until=notes.held_until,
-            last_error=self._scrub(notes.last_error, job),
+            last_error=self._scrub(notes.last_error, job, notes.path),
         )
 
     def _document(self, job_id: JobId) -> Job | None:
@@ -163,9 +163,12 @@ class _Rows:
         except GohanJobsError:
             return None
 
-    def _scrub(self, text: str, job: Job | None) -> str:
-        """A text without the job's secrets, which whoever wrote it may have left in."""
-        if not text or job is None:
+    def _scrub(self, text: str, job: Job | None, path: str) -> str:
+        """A text without the resource's secrets, which whoever wrote it may have left in."""
+        if not text:
             return text
-        secrets = secrets_in_record(job, self.queue.codec, self.redactor)
+        codec = self.queue.codec
+        secrets = secrets_in_record(job, codec, self.redactor)
+        if path:
+            secrets |= secrets_of(self.store, ResourcePath(path), codec, self.redactor)
         return self.redactor.scrub(text, secrets)
