@@ -157,6 +157,13 @@ class SqliteStore:
             self._base.execute(sql, (self._clock.now() + ttl, lease))
             return ttl
 
+    def lease_ttl(self, lease: int) -> float | None:
+        """See :meth:`gohan_jobs.stores.base.LeaseTimed.lease_ttl`."""
+        with self._opened():
+            sql = "SELECT ends FROM leases WHERE id = ?"
+            row = self._base.execute(sql, (lease,)).fetchone()
+            return None if row is None else float(row[0]) - self._clock.now()
+
     def revoke_lease(self, lease: int) -> None:
         """See :meth:`gohan_jobs.stores.base.Leaser.revoke_lease`."""
         with self._opened():
