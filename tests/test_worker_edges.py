@@ -106,7 +106,7 @@ def test_an_idle_worker_that_hears_of_many_jobs_keeps_a_few() -> None:
     assert [False, False] == [found.refill(), found.refill()]
     make_ready(world, 40)
     assert found.refill()
-    assert 8 == found.waiting
+    assert 16 == found.waiting
     store.calls.clear()
     assert found.refill()
     assert ["entries"] == store.calls
@@ -142,17 +142,17 @@ def test_an_idle_worker_passes_over_what_is_no_job() -> None:
 
 
 def test_a_busy_worker_takes_a_few_of_each_page() -> None:
-    """Three pages of ready jobs, three requests, eight jobs of each."""
+    """Three pages of ready jobs, three requests, sixteen jobs of each."""
     world = World()
     make_ready(world, 70)
-    for number in range(100, 170):
+    for number in range(100, 310):
         world.put(world.keys.place(Place.READY, job_id(f"port:p{number}")), "heat_worker")
     found, store = candidates(world)
     waiting = []
     for _ in range(3):
         assert found.refill()
         waiting.append(found.waiting)
-    assert [8, 16, 24] == waiting
+    assert [16, 32, 48] == waiting
     assert ["entries"] * 3 == store.calls
 
 
@@ -163,7 +163,7 @@ def test_without_candidates_nothing_is_sent() -> None:
     """There is nothing to reserve, so the store is left alone."""
     _, lifecycle = queued()
     faulty(lifecycle).calls.clear()
-    assert None is worker_of(lifecycle)._claiming.next()
+    assert ([], []) == worker_of(lifecycle)._claiming.carry_out((), (), 8)
     assert [] == faulty(lifecycle).calls
 
 
@@ -439,7 +439,7 @@ def test_a_worker_with_nobody_to_wake() -> None:
 
 
 def test_an_inbox_with_nobody_to_wake() -> None:
-    """Items come out in order, then none."""
+    """Items come out all at once, in order, then none."""
     inbox = Inbox(None)
     world, lifecycle = queued(NETWORK, N2)
     del world
@@ -447,7 +447,7 @@ def test_an_inbox_with_nobody_to_wake() -> None:
     items = [Late(claim) for claim in worker_of(lifecycle).claims]
     for item in items:
         inbox.put(item)
-    assert [*items, None] == [inbox.take() for _ in range(3)]
+    assert [items, []] == [inbox.take() for _ in range(2)]
 
 
 def test_a_pre_emption_during_a_broken_watch_is_read() -> None:

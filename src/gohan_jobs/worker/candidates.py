@@ -7,8 +7,9 @@ told of every job that any other takes, which costs more than the jobs do (``rul
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gohan_jobs.exceptions import InvalidKey
 from gohan_jobs.keys import JobId, Keys, Place
@@ -16,8 +17,8 @@ from gohan_jobs.stores.base import Entry, EventKind, Store, Watch
 
 __all__ = ["Candidates"]
 
-_PAGE = 64
-_TAKEN = 8
+_PAGE = 128
+_TAKEN = 16
 _BUSY = 32
 
 
@@ -79,10 +80,8 @@ class Candidates:
     def _read(self) -> bool:
         """Take a few of the next page; at the end of a lap that found nothing, watch."""
         page = self._store.entries(self._prefix, after=self._cursor, limit=_PAGE)
-        usable = [found for entry in page.entries if (found := self._usable(entry)) is not None]
-        for job_id, revision in self._rng.sample(usable, min(_TAKEN, len(usable))):
-            self._found[job_id] = revision
-        self._lap_found = self._lap_found or bool(usable)
+        self._take_some(page.entries)
+        self._lap_found = self._lap_found or bool(self._found)
         if page.more:
             self._cursor = page.entries[-1].key
             return True
@@ -92,6 +91,12 @@ class Candidates:
             return True
         self._watch = self._store.watch(self._prefix, page.revision + 1, wake=self._wake)
         return bool(self._found)
+
+    def _take_some(self, entries: Sequence[Entry]) -> None:
+        """Those that are not taken are not looked at either: most entries of a page."""
+        shuffled = iter(self._rng.sample(entries, len(entries)))
+        usable = (found for entry in shuffled if (found := self._usable(entry)) is not None)
+        self._found.update(itertools.islice(usable, _TAKEN))
 
     def _listen(self) -> bool:
         watch = self._watch

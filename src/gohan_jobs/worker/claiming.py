@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import attrs
 
 from gohan_jobs.bookkeeping import JobNotes
 from gohan_jobs.codec import Codec
+from gohan_jobs.events import JobClaimed
 from gohan_jobs.exceptions import GohanJobsError, InvalidKey, StoreError, TransactionTooLarge
 from gohan_jobs.handlers import GiveUp
 from gohan_jobs.keys import JobId, Place, ResourcePath
@@ -19,7 +20,7 @@ from gohan_jobs.worker.candidates import Candidates
 from gohan_jobs.worker.claim import Claim, WorkerLease
 from gohan_jobs.worker.returned import Superseded, Unusable
 
-__all__ = ["Claiming", "Reserved"]
+__all__ = ["Claiming", "Reserved", "told_of"]
 
 
 @attrs.frozen
@@ -41,6 +42,7 @@ class _Attempt:
 
     job_id: JobId
     ready_revision: int
+    path: ResourcePath
     holder: str
     lease: int
 
@@ -81,65 +83,73 @@ class Claiming:
         self._now = now
         self._doubtful: list[_Attempt] = []
 
-    def next(self) -> Reserved | None:
-        """Reserve one of the candidates; None if there is none, or another was faster."""
-        found = self._candidates.pick()
-        if found is None:
-            return None
-        attempt, transaction = self._attempt(*found)
-        result = self._send(transaction, attempt)
-        if not result.succeeded:
-            return None
-        return self._reserved(attempt, result.revision, result.results[-4:])
+    def carry_out(
+        self, endings: Sequence[Transaction], paths: Collection[ResourcePath], most: int
+    ) -> tuple[list[TransactionResult], list[Reserved]]:
+        """Carry out what ends claims and reserve candidates, all in one request, if any.
 
-    def along_with(
-        self, first: Transaction, ending: JobId
-    ) -> tuple[TransactionResult, Reserved | None]:
-        """Carry out a transaction and reserve a candidate, if there is one, in one request.
-
-        Not a candidate of the same resource, such as the job itself, ready again since its
+        Each is a transaction of its own, to which it is nothing what becomes of the others. Never
+        two of one resource, such as the claim of a job that is being ended, ready again since its
         reservation is gone: no request may write a key twice, and both write its job state.
 
         Args:
-            first: what ends a job.
-            ending: that job.
+            endings: what ends claims.
+            paths: of whose resources.
+            most: how many candidates, at most.
 
         Raises:
-            TransactionTooLarge: ``first`` alone is.
+            TransactionTooLarge: nothing was carried out; the candidates stay.
         """
-        found = self._candidates.pick()
-        if found is None:
-            return self._store.transact(first), None
-        if self._path(found[0]) == self._path(ending):
-            self._candidates.offer(*found)
-            return self._store.transact(first), None
-        attempt, claim = self._attempt(*found)
-        try:
-            both = self._send(Transaction((), (first, claim)), attempt)
-        except TransactionTooLarge:
-            self._candidates.offer(*found)
-            return self._store.transact(first), None
-        done, claimed = both.results
-        assert isinstance(done, TransactionResult)  # noqa: S101 - of a nested transaction
-        assert isinstance(claimed, TransactionResult)  # noqa: S101 - likewise
-        if not claimed.succeeded:
-            return done, None
-        return done, self._reserved(attempt, both.revision, claimed.results[-4:])
+        attempts = self._attempts(most, set(paths))
+        claims = [self._claim(attempt) for attempt in attempts]
+        results = self._send([*endings, *claims], attempts)
+        reserved = [
+            self._reserved(attempt, result.revision, result.results[-4:])
+            for attempt, result in zip(attempts, results[len(endings) :], strict=True)
+            if result.succeeded
+        ]
+        return results[: len(endings)], reserved
 
-    def _attempt(self, job_id: JobId, revision: int) -> tuple[_Attempt, Transaction]:
-        attempt = _Attempt(job_id, revision, self._new_id(), self._lease.id)
-        path = self._path(job_id)
-        claim = self._queue.claim(job_id, path, revision, attempt.holder, attempt.lease)
-        return attempt, claim
+    def _attempts(self, most: int, paths: set[ResourcePath]) -> list[_Attempt]:
+        attempts: list[_Attempt] = []
+        left: list[tuple[JobId, int]] = []
+        while len(attempts) < most and (found := self._candidates.pick()) is not None:
+            path = self._path(found[0])
+            if path in paths:
+                left.append(found)
+                continue
+            paths.add(path)
+            attempts.append(_Attempt(*found, path, self._new_id(), self._lease.id))
+        self._offer(left)
+        return attempts
 
-    def _send(self, transaction: Transaction, attempt: _Attempt) -> TransactionResult:
+    def _offer(self, candidates: Iterable[tuple[JobId, int]]) -> None:
+        for job_id, revision in candidates:
+            self._candidates.offer(job_id, revision)
+
+    def _claim(self, attempt: _Attempt) -> Transaction:
+        return self._queue.claim(
+            attempt.job_id, attempt.path, attempt.ready_revision, attempt.holder, attempt.lease
+        )
+
+    def _send(
+        self, transactions: Sequence[Transaction], attempts: Sequence[_Attempt]
+    ) -> list[TransactionResult]:
         try:
-            return self._store.transact(transaction)
+            return self._transact(transactions)
         except TransactionTooLarge:
+            self._offer((attempt.job_id, attempt.ready_revision) for attempt in attempts)
             raise
         except StoreError:
-            self._doubtful.append(attempt)
+            self._doubtful += attempts
             raise
+
+    def _transact(self, transactions: Sequence[Transaction]) -> list[TransactionResult]:
+        """Together if there are several; one alone can be repeated if its answer is lost."""
+        if len(transactions) > 1:
+            answer = self._store.transact(Transaction((), tuple(transactions)))
+            return [result for result in answer.results if isinstance(result, TransactionResult)]
+        return [self._store.transact(transaction) for transaction in transactions]
 
     # Claims whose answer was lost.
 
@@ -161,7 +171,7 @@ class Claiming:
         if working is not None and working.value == attempt.holder.encode():
             if attempt.lease != self._lease.id:
                 return None  # it ends with the lease that it was made under
-            found = self._store.transact(self._queue.reading(job_id, self._path(job_id)))
+            found = self._store.transact(self._queue.reading(job_id, attempt.path))
             return self._reserved(attempt, working.create_revision, found.results)
         ready = self._store.get(keys.place(Place.READY, job_id))
         if ready is not None:
@@ -181,7 +191,7 @@ class Claiming:
         )
         job_id = attempt.job_id
         fence = Fence(self._queue.keys.place(Place.WORKING, job_id), revision)
-        notes = JobNotes(planned_at="", path=self._path(job_id))
+        notes = JobNotes(planned_at="", path=attempt.path)
         try:
             if notes_entry is not None:
                 notes = self._queue.own.loads(notes_entry.key, notes_entry.value, JobNotes)
@@ -227,6 +237,18 @@ class Claiming:
             return ""  # a later version that is broken: the leader sets it aside
         same = record.body.get("tenant_id") == tenant
         return "" if same else "the job's tenant is not its config's"
+
+
+def told_of(claim: Claim) -> JobClaimed:
+    """The event that a claim is."""
+    return JobClaimed(
+        job_id=claim.job_id,
+        trace=claim.notes.trace,
+        holder=claim.holder,
+        attempt=claim.attempt,
+        retries=claim.notes.retries,
+        planned_at=claim.notes.planned_at,
+    )
 
 
 def _obsolete(claim: Claim, config: Entry | None) -> bool:

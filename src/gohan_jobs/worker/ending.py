@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import TypeAlias
 
 import attrs
 
@@ -22,20 +24,47 @@ from gohan_jobs.keys import ResourcePath
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.queue import Finish, Queue
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.stores.base import Entry, Put, Store, Transaction, TransactionResult
+from gohan_jobs.stores.base import Entry, Put, Transaction, TransactionResult
 from gohan_jobs.worker.claim import Claim
 from gohan_jobs.worker.publishing import finish_of, too_large
-from gohan_jobs.worker.returned import Unusable
+from gohan_jobs.worker.returned import Late, Returned, Unusable
 from gohan_jobs.worker.secrets import secrets_of
 
-__all__ = ["Endings"]
+__all__ = ["Ending", "Endings"]
+
+
+Shorter: TypeAlias = "Callable[[TransactionTooLarge], Ending]"
+"""Gives what to do instead of what is too large."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Ending:
+    """What ends a claim, to be carried out.
+
+    Attributes:
+        item: what came back.
+        path: the resource whose records it writes: no other that does goes into its request.
+        transaction: ends the claim if it holds, and else does nothing.
+        told: to be called with what became of it; gives what is left to be done.
+        shorter: gives what to do instead if it is too large; None if it is as short as can be.
+    """
+
+    item: Returned | Unusable | Late
+    path: ResourcePath
+    transaction: Transaction
+    told: Callable[[TransactionResult], Ending | None]
+    shorter: Shorter | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it writes, about."""
+        return sum(len(step.value) for step in self.transaction.success if isinstance(step, Put))
 
 
 class Endings:
     """Ends claims. A transaction that does not hold means that the claim is not ours any more.
 
     Args:
-        store: where everything is kept.
         queue: builds transactions.
         events: told of everything.
         redactor: keeps secrets out of what is published.
@@ -43,36 +72,39 @@ class Endings:
     """
 
     def __init__(
-        self,
-        store: Store,
-        queue: Queue,
-        events: Events,
-        redactor: Redactor,
-        now: Callable[[], float],
+        self, queue: Queue, events: Events, redactor: Redactor, now: Callable[[], float]
     ) -> None:
-        self._store = store
         self._queue = queue
         self._events = events
         self._redactor = redactor
         self._now = now
 
-    def finish(
-        self,
-        claim: Claim,
-        outcome: Done | GiveUp,
-        send: Callable[[Transaction], TransactionResult],
-    ) -> None:
-        """Publish a result; ``send`` carries the transaction out, perhaps with another."""
-        finish = finish_of(claim, outcome, self._redactor)
-        try:
-            result = send(self._queue.finish(claim.fence, finish))
-        except TransactionTooLarge as error:
-            finish = too_large(claim, finish, error)
-            result = self._store.transact(self._queue.finish(claim.fence, finish))
+    def finish(self, item: Returned, outcome: Done | GiveUp) -> Ending:
+        """Publish a result."""
+        finish = finish_of(item.claim, outcome, self._redactor)
+        return self._publish(item, finish, functools.partial(self._too_large, item, finish))
+
+    def _too_large(self, item: Returned, finish: Finish, error: TransactionTooLarge) -> Ending:
+        return self._publish(item, too_large(item.claim, finish, error))
+
+    def _publish(self, item: Returned, finish: Finish, shorter: Shorter | None = None) -> Ending:
+        return Ending(
+            item=item,
+            path=ResourcePath(finish.notes.path),
+            transaction=self._queue.finish(item.claim.fence, finish),
+            told=functools.partial(self._published, item, finish),
+            shorter=shorter,
+        )
+
+    def _published(
+        self, item: Returned, finish: Finish, result: TransactionResult
+    ) -> Ending | None:
+        claim = item.claim
         if result.succeeded:
             self._finished(claim, finish)
         elif self._still_holds(claim, result):
-            self.drop(claim, preempted=result.results[1] is not None)
+            return self.drop(item, preempted=result.results[1] is not None)
+        return None
 
     def _finished(self, claim: Claim, finish: Finish) -> None:
         seconds = self._now() - claim.since
@@ -90,29 +122,34 @@ class Endings:
         working = refused.results[0]
         return isinstance(working, Entry) and working.create_revision == claim.fence.revision
 
-    def drop(self, claim: Claim, *, preempted: bool) -> None:
+    def drop(self, item: Returned, *, preempted: bool) -> Ending:
         """End a claim without any result.
 
         Args:
-            claim: the claim.
+            item: the claim.
             preempted: whether a delete job comes next, which looks for the stack itself. Else the
                 config is gone (``rules`` 15), and its removal may be planned after this job is
                 forgotten: then nobody would know of the stack.
         """
+        claim, path = item.claim, _path_of(item.claim)
         if preempted or not self._may_have_stack(claim):
             dropped = self._queue.drop(claim.fence, claim.job_id)
         else:
-            path, tenant = ResourcePath(claim.notes.path), _tenant_of(claim)
-            dropped = self._queue.abandon(claim.fence, claim.job_id, path, tenant)
-        if self._store.transact(dropped).succeeded:
-            self._tell(claim, JobSuperseded)
+            dropped = self._queue.abandon(claim.fence, claim.job_id, path, _tenant_of(claim))
+
+        def told(result: TransactionResult) -> None:
+            if result.succeeded:
+                self._tell(claim, JobSuperseded)
+
+        return Ending(item=item, path=path, transaction=dropped, told=told)
 
     def _may_have_stack(self, claim: Claim) -> bool:
         began = claim.touched or claim.notes.begun
         return began and claim.job_id.handler == HEAT_HANDLER
 
-    def hand_back(self, claim: Claim, after: float, reason: str, *, retries: int = 0) -> None:
+    def hand_back(self, item: Returned, after: float, reason: str, *, retries: int = 0) -> Ending:
         """Give a job back to the queue, unfinished."""
+        claim = item.claim
         reason = self._redactor.scrub(reason, secrets_of(claim, self._redactor))
         notes = attrs.evolve(
             claim.notes,
@@ -121,35 +158,68 @@ class Endings:
             retries=claim.notes.retries + retries,
             last_error=reason,
         )
-        result = self._store.transact(
-            self._queue.hand_back(claim.fence, claim.job_id, claim.job_id.handler, notes)
-        )
-        if result.succeeded:
-            self._tell(claim, JobHandedBack, reason=reason, after=after)
+        back = self._queue.hand_back(claim.fence, claim.job_id, claim.job_id.handler, notes)
 
-    def ask_repair(self, claim: Claim) -> None:
+        def told(result: TransactionResult) -> None:
+            if result.succeeded:
+                self._tell(claim, JobHandedBack, reason=reason, after=after)
+
+        return Ending(item=item, path=_path_of(claim), transaction=back, told=told)
+
+    def ask_repair(self, item: Late) -> Ending | None:
         """Say that a stack may not be what it was left as: it was changed without a claim."""
-        if claim.job_id.handler == HEAT_HANDLER:
-            path, tenant = ResourcePath(claim.notes.path), _tenant_of(claim)
-            self._store.transact(self._queue.ask_repair(claim.job_id, path, tenant))
+        claim, path = item.claim, _path_of(item.claim)
+        if claim.job_id.handler != HEAT_HANDLER:
+            return None
+        ask = self._queue.ask_repair(claim.job_id, path, _tenant_of(claim))
+        return Ending(item=item, path=path, transaction=ask, told=_nothing_left)
 
-    def return_unnoted(self, found: Unusable) -> None:
+    def unusable(self, found: Unusable) -> Ending:
+        """Give back a job that must not run: set aside, or for the leader to note what it knows."""
+        return self._set_aside(found, found) if found.reason else self._return_unnoted(found)
+
+    def _return_unnoted(self, found: Unusable) -> Ending:
         """Another program's job goes back as it is: the leader notes what it knows of it."""
         key = self._queue.own.job(found.job_id)
         back = self._queue.hand_back(found.fence, found.job_id, found.job_id.handler, found.notes)
         kept = tuple(done for done in back.success if not isinstance(done, Put) or done.key != key)
-        self._store.transact(attrs.evolve(back, success=kept))
+        return Ending(
+            item=found,
+            path=ResourcePath(found.notes.path),
+            transaction=attrs.evolve(back, success=kept),
+            told=_nothing_left,
+        )
 
-    def set_aside(self, found: Unusable) -> None:
+    def broken(self, item: Returned, reason: str) -> Ending:
+        """Set a job aside that this library fails at: what came of it is not lost silently."""
+        claim = item.claim
+        notes = attrs.evolve(claim.notes, begun=True)
+        return self._set_aside(item, Unusable(claim.job_id, claim.fence, notes, reason))
+
+    def _set_aside(self, item: Returned | Unusable, found: Unusable) -> Ending:
         """A job that must not run stays in the queue, set aside (``rules`` 10)."""
         job_id = found.job_id
         notes = attrs.evolve(found.notes, held_until=SET_ASIDE, last_error=found.reason)
-        result = self._store.transact(
-            self._queue.hand_back(found.fence, job_id, job_id.handler, notes)
+
+        def told(result: TransactionResult) -> None:
+            if result.succeeded:
+                key = self._queue.keys.job(job_id)
+                self._events.emit(ConfigSetAside(key=key, reason=found.reason))
+
+        return Ending(
+            item=item,
+            path=ResourcePath(notes.path),
+            transaction=self._queue.hand_back(found.fence, job_id, job_id.handler, notes),
+            told=told,
         )
-        if result.succeeded:
-            key = self._queue.keys.job(job_id)
-            self._events.emit(ConfigSetAside(key=key, reason=found.reason))
+
+
+def _nothing_left(_result: TransactionResult) -> None:
+    """Whatever became of it, there is nothing to be told."""
+
+
+def _path_of(claim: Claim) -> ResourcePath:
+    return ResourcePath(claim.notes.path)
 
 
 def _tenant_of(claim: Claim) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import queue as thread_queue
+import traceback
 from collections.abc import Callable, Hashable, Mapping
 from typing import TypeAlias
 
@@ -16,6 +18,7 @@ from gohan_jobs.queue import Fence
 from gohan_jobs.worker.claim import Claim
 
 __all__ = [
+    "Broken",
     "Inbox",
     "Item",
     "Late",
@@ -25,7 +28,10 @@ __all__ = [
     "Superseded",
     "Unusable",
     "Verdict",
+    "broken",
 ]
+
+_log = logging.getLogger("gohan_jobs")
 
 
 @attrs.frozen
@@ -38,7 +44,18 @@ class Stopped:
     """A claim is handed back, since its worker stops."""
 
 
-Verdict: TypeAlias = Outcome | Exception | Superseded | Stopped
+@attrs.frozen
+class Broken:
+    """A claim that nothing can be made of: what came of it made this library itself fail.
+
+    Attributes:
+        reason: the kind of error; its text may hold a secret.
+    """
+
+    reason: str
+
+
+Verdict: TypeAlias = Outcome | Exception | Superseded | Stopped | Broken
 """What is to become of a claim."""
 
 
@@ -82,6 +99,17 @@ class Looked:
     seen: Mapping[str, Stack | None]
 
 
+def broken(job_id: JobId, error: Exception) -> Broken:
+    """What is to become of a claim that an error of this library's own came of; it is logged.
+
+    Where it was raised is logged, its text is not: that may hold a secret.
+    """
+    reason = f"unexpected {type(error).__name__}"
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("%s: %s\n%s", job_id, reason, frames, extra={"job_id": str(job_id)})
+    return Broken(reason)
+
+
 Item: TypeAlias = Returned | Unusable | Looked | Late
 """What a worker's thread has to act on."""
 
@@ -103,9 +131,6 @@ class Inbox:
         if self._wake is not None:
             self._wake()
 
-    def take(self) -> Item | None:
-        """The next item; None if there is none."""
-        try:
-            return self._items.get_nowait()
-        except thread_queue.Empty:
-            return None
+    def take(self) -> list[Item]:
+        """All that is there at this moment."""
+        return [self._items.get_nowait() for _ in range(self._items.qsize())]

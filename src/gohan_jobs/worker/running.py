@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import heapq
 import itertools
+from collections import deque
 from collections.abc import Callable
 
 from gohan_jobs.clock import Clock
@@ -14,9 +15,11 @@ from gohan_jobs.poller import Settled, StackPoller
 from gohan_jobs.worker.claim import Claim
 from gohan_jobs.worker.context import Contexts
 from gohan_jobs.worker.executors import Executor
-from gohan_jobs.worker.returned import Inbox, Late, Looked, Returned, Verdict
+from gohan_jobs.worker.returned import Inbox, Late, Looked, Returned, Verdict, broken
 
 __all__ = ["Runner"]
+
+_MOMENT = 0.002
 
 
 class Runner:
@@ -43,6 +46,7 @@ class Runner:
         self._clock = clock
         self._executor = executor
         self._inbox = inbox
+        self._added: deque[tuple[Claim, Callable[[JobContext], Outcome]]] = deque()
         self._later: list[tuple[float, int, Claim, Later]] = []
         self._order = itertools.count()
         self._observing: dict[Claim, Observe] = {}
@@ -60,6 +64,26 @@ class Runner:
     def running(self, claim: Claim) -> bool:
         """Whether a claim's handler runs, or has given something not acted on yet."""
         return claim in self._running
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are handlers that :meth:`begin` has not come to."""
+        return bool(self._added)
+
+    def add(self, claim: Claim, handler: Callable[[JobContext], Outcome]) -> None:
+        """Have a claim's handler called by :meth:`begin`."""
+        self._added.append((claim, handler))
+
+    def begin(self) -> bool:
+        """Call handlers that were added; whether there was any.
+
+        An executor that runs them here, one after the other, does so for a moment only: what they
+        gave is published before more are called, by :meth:`step`.
+        """
+        began, until = bool(self._added), self._clock.now() + _MOMENT
+        while self._added and self._clock.now() <= until:
+            self.run(*self._added.popleft())
+        return began
 
     def run(self, claim: Claim, work: Callable[[JobContext], Outcome]) -> None:
         """Run a claim's handler; the inbox gets its outcome."""
@@ -94,6 +118,7 @@ class Runner:
     def forget(self, claim: Claim) -> None:
         """A claim is over: its handler is resumed no more."""
         self._running.discard(claim)
+        self._added = deque(added for added in self._added if added[0] is not claim)
         self._observing.pop(claim, None)
         self._poller.discard(claim)
         self._later = [waiting for waiting in self._later if waiting[2] is not claim]
@@ -105,15 +130,15 @@ class Runner:
         self._looking = False
 
     def step(self) -> bool:
-        """Resume one handler, or look at the stacks that are due; whether there was any."""
-        return self._resume() or self._look()
+        """Call handlers, those to be resumed too, or look at stacks; whether there was any."""
+        self._resume()
+        return self.begin() or self._look()
 
-    def _resume(self) -> bool:
-        if not self._later or self._later[0][0] > self._clock.now():
-            return False
-        _, _, claim, later = heapq.heappop(self._later)
-        self.run(claim, later.resume)
-        return True
+    def _resume(self) -> None:
+        now = self._clock.now()
+        while self._later and self._later[0][0] <= now:
+            _, _, claim, later = heapq.heappop(self._later)
+            self.add(claim, later.resume)
 
     def _look(self) -> bool:
         due = self._poller.due
@@ -129,16 +154,20 @@ class Runner:
         return True
 
     def looked(self, looked: Looked) -> None:
-        """Resume the handlers whose stacks have settled."""
+        """Resume the handlers whose stacks have settled; one that can't be harms no other."""
         self._looking = False
-        for settled in self._poller.settle(looked.stacks, looked.seen):
-            self._settled(settled)
+        for claim, stack in looked.stacks.items():
+            assert isinstance(claim, Claim)  # noqa: S101 - what was added
+            try:
+                for settled in self._poller.settle({claim: stack}, looked.seen):
+                    self._settled(claim, settled)
+            except Exception as error:  # noqa: BLE001 - judged as all that comes of a claim
+                self._inbox.put(Returned(claim, broken(claim.job_id, error)))
+        self.begin()
 
-    def _settled(self, settled: Settled) -> None:
-        claim = settled.token
-        assert isinstance(claim, Claim)  # noqa: S101 - what was added
+    def _settled(self, claim: Claim, settled: Settled) -> None:
         observe = self._observing.pop(claim)
-        self.run(claim, functools.partial(_resumed, observe, settled.stack))
+        self.add(claim, functools.partial(_resumed, observe, settled.stack))
 
 
 def _resumed(observe: Observe, stack: Stack | None, context: JobContext) -> Outcome:

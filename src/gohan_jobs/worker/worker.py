@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gohan_jobs.clock import Clock
 from gohan_jobs.codec import Codec
-from gohan_jobs.events import Events, JobClaimed, LeaseLost, StoreTroubled
-from gohan_jobs.exceptions import (
-    ClaimLost,
-    Compacted,
-    GohanJobsError,
-    InvalidKey,
-    StoreError,
-)
-from gohan_jobs.handlers import Done, GiveUp, Handlers, RetryLater
+from gohan_jobs.events import Events, LeaseLost, StoreTroubled
+from gohan_jobs.exceptions import Compacted, StoreError, TransactionTooLarge
+from gohan_jobs.handlers import Handlers
 from gohan_jobs.keys import JobId
 from gohan_jobs.keyspace import check_format
 from gohan_jobs.orchestrators.base import Orchestrator
@@ -24,18 +17,21 @@ from gohan_jobs.poller import StackPoller
 from gohan_jobs.queue import Queue
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.schemas import Schemas
-from gohan_jobs.stores.base import EventKind, Store, Transaction, TransactionResult, Watch
+from gohan_jobs.stores.base import Store, TransactionResult
 from gohan_jobs.worker.candidates import Candidates
 from gohan_jobs.worker.claim import Claim, WorkerLease
-from gohan_jobs.worker.claiming import Claiming, Reserved
-from gohan_jobs.worker.context import Contexts, TemplateChanged
-from gohan_jobs.worker.ending import Endings
+from gohan_jobs.worker.claiming import Claiming, Reserved, told_of
+from gohan_jobs.worker.context import Contexts
+from gohan_jobs.worker.ending import Ending, Endings
 from gohan_jobs.worker.executors import Executor
+from gohan_jobs.worker.judging import Judge
 from gohan_jobs.worker.options import WorkerOptions
+from gohan_jobs.worker.outbox import Outbox
+from gohan_jobs.worker.preemptions import Preemptions
 from gohan_jobs.worker.registration import Registration
 from gohan_jobs.worker.returned import (
+    Broken,
     Inbox,
-    Item,
     Late,
     Looked,
     Returned,
@@ -43,14 +39,11 @@ from gohan_jobs.worker.returned import (
     Superseded,
     Unusable,
     Verdict,
+    broken,
 )
 from gohan_jobs.worker.running import Runner
 
 __all__ = ["Worker"]
-
-_log = logging.getLogger("gohan_jobs")
-
-_LEASE_PAUSE = 1.0
 
 
 class Worker:
@@ -135,8 +128,11 @@ class Worker:
         )
         poller = StackPoller(orchestrator, clock, options.polling, rng)
         self._runner = Runner(contexts, poller, clock, executor, self._inbox)
-        self._endings = Endings(store, queue, events, redactor, clock.now)
-        self._watch: Watch | None = None
+        self._endings = Endings(queue, events, redactor, clock.now)
+        self._judge = Judge(self._endings, options)
+        self._outbox = Outbox(self._claiming)
+        self._pace = 1
+        self._preemptions = Preemptions(store, queue.own, wake)
         self._accepting = True
 
     # What others may ask.
@@ -149,7 +145,7 @@ class Worker:
     @property
     def registered(self) -> bool:
         """Whether it has a lease and follows the queue."""
-        return self._watch is not None and self.lease.id != 0
+        return self._preemptions.followed and self.lease.id != 0
 
     @property
     def due(self) -> float | None:
@@ -195,23 +191,12 @@ class Worker:
 
     def _follow(self) -> None:
         """Follow what pre-empts this worker's jobs."""
-        self._unfollow()
-        prefix = self._queue.own.preempt_prefix
-        watch = self._store.watch(prefix, self._store.revision() + 1, wake=self._wake)
-        try:
-            for claim in self.claims:
-                if self._store.get(self._queue.own.preempt(claim.job_id)) is not None:
-                    self._preempted(claim)
-        except StoreError:
-            watch.close()
-            raise
-        self._watch = watch
+        for job_id in self._preemptions.follow([claim.job_id for claim in self.claims]):
+            self._preempted(job_id)
 
     def _unfollow(self) -> None:
         self._candidates.close()
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.close()
+        self._preemptions.close()
 
     def _accepts(self, job_id: JobId) -> bool:
         """Whether a job's handler is here; one of no known type the leader sets aside."""
@@ -219,17 +204,15 @@ class Worker:
         return known and job_id.handler in self._handlers
 
     def _drain(self) -> bool:
-        """Take in what the watch has, and drop claims whose lease has ended."""
+        """Take in what was pre-empted, and drop claims whose lease has ended."""
         heard = self._forget_lost()
-        assert self._watch is not None  # noqa: S101 - registered
         try:
-            batch = self._watch.poll()
+            preempted = self._preemptions.poll()
         except StoreError:
-            self._unfollow()  # what it may have had to tell is read again
+            self._candidates.close()
             raise
-        for event in batch.events if batch is not None else ():
-            if event.kind is EventKind.PUT:
-                heard = self._preempts(event.key) or heard
+        for job_id in preempted:
+            heard = self._preempted(job_id) or heard
         return heard
 
     def _forget_lost(self) -> bool:
@@ -238,36 +221,41 @@ class Worker:
             self._forget(claim)
         return bool(lost)
 
-    def _preempts(self, key: str) -> bool:
-        try:
-            job_id = JobId.parse(key.removeprefix(self._queue.own.preempt_prefix))
-        except InvalidKey:
-            return False
+    def _preempted(self, job_id: JobId) -> bool:
+        """A delete ends a running job (``rules`` 8): its handler stops, nothing is published."""
         claim = self._claims.get(job_id)
         if claim is None:
             return False
-        self._preempted(claim)
-        return True
-
-    def _preempted(self, claim: Claim) -> None:
-        """A delete ends a running job (``rules`` 8): its handler stops, nothing is published."""
         claim.supersede("pre-empted by a delete")
         if not self._runner.running(claim):
             self._inbox.put(Returned(claim, Superseded()))
+        return True
 
     # Claiming.
 
     def _claim(self) -> bool:
-        """Reserve one of the ready jobs, at random, if there is a slot (``rules`` 25)."""
+        """Reserve some of the ready jobs, at random, if there are slots (``rules`` 25)."""
         if self._claiming.doubtful:
-            self._take_reserved(self._claiming.settle())
+            reserved = self._claiming.settle()
+            self._take_reserved(() if reserved is None else (reserved,))
             return True
-        if not self._accepting or len(self._claims) >= self._options.slots:
+        room = self._room(0)
+        if not room:
             return False
         if not self._candidates.waiting:
             return self._refill()
-        self._take_reserved(self._claiming.next())
+        self._take_reserved(self._claiming.carry_out((), (), room)[1])
         return True
+
+    def _room(self, ending: int) -> int:
+        """How many jobs to claim while so many end.
+
+        Up to twice as many as came back at once: those whose handlers take long are left to other
+        workers until their turn comes here.
+        """
+        if not self._accepting or self._runner.busy:
+            return 0
+        return max(0, min(self._options.slots - len(self._claims) + ending, self._pace))
 
     def _refill(self) -> bool:
         try:
@@ -276,118 +264,103 @@ class Worker:
             self._candidates.close()  # what its watch may have had to tell is read again
             raise
 
-    def _take_reserved(self, reserved: Reserved | None) -> None:
-        if reserved is None:
-            return
-        claim = reserved.job
-        if isinstance(claim, Unusable):
-            self._inbox.put(claim)
-            return
+    def _take_reserved(self, reserved: Iterable[Reserved]) -> None:
+        for each in reserved:
+            if isinstance(each.job, Unusable):
+                self._inbox.put(each.job)
+            else:
+                self._claimed(each.job, each.verdict)
+        self._runner.begin()
+
+    def _claimed(self, claim: Claim, verdict: Verdict | None) -> None:
         self._claims[claim.job_id] = claim
-        self._events.emit(
-            JobClaimed(
-                job_id=claim.job_id,
-                trace=claim.notes.trace,
-                holder=claim.holder,
-                attempt=claim.attempt,
-                retries=claim.notes.retries,
-                planned_at=claim.notes.planned_at,
-            )
-        )
-        if reserved.verdict is not None:
-            self._inbox.put(Returned(claim, reserved.verdict))
+        self._events.emit(told_of(claim))
+        if verdict is not None:
+            self._inbox.put(Returned(claim, verdict))
             return
         handler = self._handlers.get(claim.job_id.handler)
         assert handler is not None  # noqa: S101 - only such jobs are claimed
-        self._runner.run(claim, handler)
+        self._runner.add(claim, handler)
 
     # Coming back.
 
     def _take(self) -> bool:
-        """Act on one item of the inbox; whether there was one."""
-        item = self._inbox.take()
-        if item is None:
-            return False
+        """Act on all that has come back; what ends claims goes out in one request."""
+        items = self._inbox.take()
+        for item in items:
+            if isinstance(item, Looked):
+                self._runner.looked(item)
+            else:
+                self._act_on(item)
+        self._outbox.keep(self._unsettled)
+        if self._outbox:
+            self._send()
+            return True
+        return bool(items)
+
+    def _act_on(self, item: Returned | Unusable | Late) -> None:
+        """Find out what becomes of an item; what this library fails at is not lost silently."""
         try:
-            self._act_on(item)
-        except StoreError:
-            self._inbox.put(item)  # not known to be written: acted on again
-            raise
-        return True
+            ending = self._ending_of(item)
+        except Exception as error:  # noqa: BLE001 - reported, and its job set aside
+            self._failed_at(item, error)
+        else:
+            if ending is not None:
+                self._outbox.put(ending)
 
-    def _act_on(self, item: Item) -> None:
-        if isinstance(item, Looked):
-            self._runner.looked(item)
-        elif isinstance(item, Unusable):
-            end = self._endings.set_aside if item.reason else self._endings.return_unnoted
-            end(item)
-        elif isinstance(item, Late):
-            self._endings.ask_repair(item.claim)
-        elif self._claims.get(item.claim.job_id) is item.claim:
-            self._judge(item.claim, item.verdict)
-            self._runner.acted_on(item.claim)
+    def _ending_of(self, item: Returned | Unusable | Late) -> Ending | None:
+        if isinstance(item, Unusable):
+            return self._endings.unusable(item)
+        if isinstance(item, Late):
+            return self._endings.ask_repair(item)
+        return self._judged(item) if self._holds(item.claim) else None
 
-    def _judge(self, claim: Claim, verdict: Verdict) -> None:
-        """Act on what a handler gave."""
+    def _judged(self, item: Returned) -> Ending | None:
+        claim = item.claim
         if claim.lost:
             self._forget(claim)  # nothing more is written: it may be another's by now
-        elif claim.superseded or isinstance(verdict, Superseded):
-            self._endings.drop(claim, preempted=claim.superseded)
-            self._forget(claim)
-        elif isinstance(verdict, Exception):
-            self._raised(claim, verdict)
-        elif isinstance(verdict, Done | GiveUp):
-            self._finish(claim, verdict)
-        elif isinstance(verdict, RetryLater):
-            self._hand_back(claim, verdict.after, verdict.reason, retries=1)
-        elif claim.stopped or isinstance(verdict, Stopped):
-            self._hand_back(claim, 0.0, "worker stopped")
-        else:
-            self._runner.wait(claim, verdict)
+            return None
+        verdict = self._judge.of(item)
+        self._runner.acted_on(claim)
+        if isinstance(verdict, Ending):
+            return verdict
+        self._runner.wait(claim, verdict)
+        return None
 
-    def _raised(self, claim: Claim, error: Exception) -> None:
-        """An error of ours is a result; of a claim, its end; any other is tried again."""
-        retry = self._options.unexpected_retry
-        if isinstance(error, ClaimLost):
-            self._hand_back(claim, 0.0 if claim.stopped else _LEASE_PAUSE, str(error))
-        elif isinstance(error, TemplateChanged):
-            self._hand_back(claim, 0.0, "its template has changed")
-        elif isinstance(error, StoreError) or getattr(error, "retryable", False):
-            self._hand_back(claim, retry, str(error), retries=1)
-        elif isinstance(error, GohanJobsError):
-            self._finish(claim, GiveUp(reason=str(error)))
-        else:
-            self._unexpected(claim, error)
+    def _send(self) -> None:
+        """End claims and, if there are candidates, claim the next ones in the same request."""
+        self._pace = 2 * len(self._outbox)
+        sent = self._outbox.send(self._room(len(self._outbox)))
+        for ending, result in sent.ended:
+            self._ended(ending, result)
+        self._take_reserved(sent.reserved)
 
-    def _unexpected(self, claim: Claim, error: Exception) -> None:
-        reason = f"handler raised {type(error).__name__}"
-        _log.error("%s: %s", claim.job_id, reason, extra={"job_id": str(claim.job_id)})
-        if claim.notes.retries >= self._options.unexpected_retries:
-            self._finish(claim, GiveUp(reason=reason))
-        else:
-            self._hand_back(claim, self._options.unexpected_retry, reason, retries=1)
+    def _ended(self, ending: Ending, result: TransactionResult | Exception) -> None:
+        if isinstance(result, TransactionTooLarge) and ending.shorter is not None:
+            self._outbox.put(ending.shorter(result))
+        elif isinstance(result, Exception):
+            self._failed_at(ending.item, result)
+        elif (further := ending.told(result)) is not None:
+            self._outbox.put(further)
+        elif isinstance(ending.item, Returned):
+            self._forget(ending.item.claim)
 
-    def _finish(self, claim: Claim, outcome: Done | GiveUp) -> None:
-        """Publish a result and, if there is a candidate, claim it in the same request."""
-        next_one: list[Reserved | None] = []
+    def _failed_at(self, item: Returned | Unusable | Late, error: Exception) -> None:
+        """Have a job set aside; if that fails, too, it is left to whoever reads the log."""
+        job_id = item.job_id if isinstance(item, Unusable) else item.claim.job_id
+        verdict = broken(job_id, error)
+        if isinstance(item, Returned) and not isinstance(item.verdict, Broken):
+            self._inbox.put(Returned(item.claim, verdict))
+        elif isinstance(item, Returned):
+            self._forget(item.claim)
 
-        def send(finish: Transaction) -> TransactionResult:
-            if not self._accepting or len(self._claims) > self._options.slots:
-                return self._store.transact(finish)
-            result, reserved = self._claiming.along_with(finish, claim.job_id)
-            next_one.append(reserved)
-            return result
+    def _holds(self, claim: Claim) -> bool:
+        """Whether a claim is neither over nor made anew since."""
+        return self._claims.get(claim.job_id) is claim
 
-        try:
-            self._endings.finish(claim, outcome, send)
-        finally:
-            for reserved in next_one:
-                self._take_reserved(reserved)
-        self._forget(claim)
-
-    def _hand_back(self, claim: Claim, after: float, reason: str, *, retries: int = 0) -> None:
-        self._endings.hand_back(claim, after, reason, retries=retries)
-        self._forget(claim)
+    def _unsettled(self, ending: Ending) -> bool:
+        item = ending.item
+        return not isinstance(item, Returned) or (self._holds(item.claim) and not item.claim.lost)
 
     def _forget(self, claim: Claim) -> None:
         del self._claims[claim.job_id]
