@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gohan_jobs.events import ConfigSetAside, JobClaimed, JobFinished
-from gohan_jobs.exceptions import AmbiguousWrite, TransactionTooLarge
+from gohan_jobs.exceptions import AmbiguousWrite, InvalidRecord, TransactionTooLarge
 from gohan_jobs.handlers import Done, JobContext, Later, Observe, Outcome
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.lifecycle import Lifecycle, Role
@@ -261,7 +261,23 @@ def test_what_nothing_can_be_made_of_is_set_aside_and_told(
     assert [(world.keys.job(job), "unexpected AttributeError")] == told
     assert Place.WAITING is world.place(job)
     assert () == worker_of(lifecycle).claims
-    assert [str(job)] == [record.job_id for record in caplog.records if hasattr(record, "job_id")]
+    told_of = [vars(record).get("job_id") for record in caplog.records]
+    assert [str(job)] == [name for name in told_of if name is not None]
+
+
+def test_a_record_that_can_t_be_written_for_another_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is no failure of the handler's: its job is set aside."""
+
+    def fail(*_: object) -> None:
+        raise InvalidRecord("/state/v2.0/networks/n0", ())
+
+    world, lifecycle, _ = queued(at_once, NETWORKS[:1])
+    monkeypatch.setattr(lifecycle.queue, "finish", fail)
+    lifecycle.run_until_idle()
+    (told,) = world.told(ConfigSetAside)
+    assert "unexpected InvalidRecord" == told.reason
 
 
 def test_a_look_at_a_stack_that_nothing_can_be_made_of(monkeypatch: pytest.MonkeyPatch) -> None:

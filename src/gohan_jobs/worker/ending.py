@@ -18,7 +18,7 @@ from gohan_jobs.events import (
     JobHandedBack,
     JobSuperseded,
 )
-from gohan_jobs.exceptions import TransactionTooLarge
+from gohan_jobs.exceptions import InvalidRecord, TransactionTooLarge
 from gohan_jobs.handlers import Done, GiveUp
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.planning import HEAT_HANDLER
@@ -26,7 +26,7 @@ from gohan_jobs.queue import Finish, Queue
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.stores.base import Entry, Put, Transaction, TransactionResult
 from gohan_jobs.worker.claim import Claim
-from gohan_jobs.worker.publishing import finish_of, too_large
+from gohan_jobs.worker.publishing import finish_of, too_large, unwritable
 from gohan_jobs.worker.returned import Late, Returned, Unusable
 from gohan_jobs.worker.secrets import secrets_of
 
@@ -80,7 +80,17 @@ class Endings:
         self._now = now
 
     def finish(self, item: Returned, outcome: Done | GiveUp) -> Ending:
-        """Publish a result."""
+        """Publish a result; one that can't be written is a failure.
+
+        Raises:
+            InvalidRecord: not because of the result.
+        """
+        try:
+            return self._finish(item, outcome)
+        except InvalidRecord as error:
+            return self._finish(item, unwritable(outcome, error))
+
+    def _finish(self, item: Returned, outcome: Done | GiveUp) -> Ending:
         finish = finish_of(item.claim, outcome, self._redactor)
         return self._publish(item, finish, functools.partial(self._too_large, item, finish))
 

@@ -22,24 +22,32 @@ from gohan_jobs.redaction import Redactor
 from gohan_jobs.worker.claim import Claim
 from gohan_jobs.worker.secrets import secrets_of
 
-__all__ = ["finish_of", "too_large"]
+__all__ = ["finish_of", "too_large", "unwritable"]
 
 _LONGEST_REASON = 2_000
 _LONGEST_ERROR = 8_000
 
 
 def finish_of(claim: Claim, outcome: Done | GiveUp, redactor: Redactor) -> Finish:
-    """The results of a job; one that can't be written as JSON becomes a failure that says so.
-
-    Heat was asked already, and would give the same again (``rules`` 19).
-    """
-    problem = _unwritable(outcome)
-    if problem:
-        reason = f"result that can't be stored: {problem}"
-        outcome = GiveUp(reason=reason, stack=outcome.stack and _shortened(outcome.stack))
+    """The results of a job."""
     if isinstance(outcome, GiveUp):
         return _failure(claim, outcome, redactor)
     return _success(claim, outcome, redactor)
+
+
+def unwritable(outcome: Done | GiveUp, error: InvalidRecord) -> GiveUp:
+    """What becomes of an outcome whose results can't be written as JSON: a failure that says so.
+
+    Heat was asked already, and would give the same again (``rules`` 19).
+
+    Raises:
+        InvalidRecord: ``error``, if it does not come of the outcome.
+    """
+    problem = _unwritable(outcome)
+    if not problem:
+        raise error
+    reason = f"result that can't be stored: {problem}"
+    return GiveUp(reason=reason, stack=outcome.stack and _shortened(outcome.stack))
 
 
 def _unwritable(outcome: Done | GiveUp) -> str:
