@@ -59,6 +59,7 @@ napoleon_use_ivar = True
 api_modules = [
     "gohan_jobs",
     "gohan_jobs.lifecycle",
+    "gohan_jobs.acceptance",
     "gohan_jobs.inspection",
     "gohan_jobs.schemas",
     "gohan_jobs.clock",

@@ -74,6 +74,7 @@ def lifecycle(
         Lifecycle(store, heat, SCHEMAS, roles=roles, hooks=()) as made,
     ):
         if roles:
+            made.check()
             made.run()
         yield made
 

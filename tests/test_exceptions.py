@@ -78,7 +78,7 @@ ERRORS = [
         WrongCluster("b", "a"),
         (
             "cluster b answers, it was a before: correct the address, or accept the move with "
-            "'gohan-jobs resume --accept'"
+            "'gohan-jobs resume --accept --beforehand'"
         ),
     ),
     (LeaseNotFound(255), "lease ff does not exist (any more)"),

@@ -35,18 +35,18 @@ def test_nothing_is_written() -> None:
 @pytest.mark.parametrize(
     ("roles", "places"),
     [
-        ((Role.WORKER,), 4),
-        ((Role.MANAGER,), 6),
-        ((Role.MANAGER, Role.WORKER), 6),
+        ((Role.WORKER,), 8),
+        ((Role.MANAGER,), 12),
+        ((Role.MANAGER, Role.WORKER), 12),
     ],
 )
 def test_what_is_rehearsed(roles: tuple[str, ...], places: int) -> None:
     """A worker need not write what only the job manager writes."""
     found = {put.key for put in puts_of((rehearsal(KEYS, manages=Role.MANAGER in roles),))}
-    worker = {f"{prefix}rehearsal" for prefix in ("/state/", "/jobs/", "/esi-worker/")}
-    assert worker | {"/gohan-jobs/rehearsal"} <= found
+    assert {"/state/rehearsal", "/jobs/ready/rehearsal", "/gohan-jobs/rehearsal"} <= found
     assert places == len(found)
-    assert (places == 6) is ({"/monitoring/rehearsal", "/job_manager_id"} <= found)
+    managers = {"/monitoring/rehearsal", "/jobs/all/rehearsal", "/job_manager_id"}
+    assert (managers if Role.MANAGER in roles else set()) == managers & found
 
 
 def test_no_room() -> None:

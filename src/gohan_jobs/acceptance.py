@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 
+from gohan_jobs.bookkeeping import Bookkeeping
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec.strict_json import loads_json
 from gohan_jobs.exceptions import GohanJobsError, InvalidRecord, Problem
@@ -33,7 +34,16 @@ from gohan_jobs.stores.base import (
     TransactionResult,
 )
 
-__all__ = ["Acceptance", "Acceptances", "Stopped", "accept", "accepted", "moved", "stopped"]
+__all__ = [
+    "Acceptance",
+    "Acceptances",
+    "Leader",
+    "Stopped",
+    "accept",
+    "accepted",
+    "moved",
+    "stopped",
+]
 
 _TTL = 600.0
 
@@ -92,7 +102,7 @@ def stopped(store: Reader, keys: Keys) -> Stopped | None:
         InvalidRecord: what stands there is not what a leader writes.
         StoreError: it can't be read.
     """
-    entry = store.get(_stopped_key(keys))
+    entry = store.get(Bookkeeping(keys).degraded_key)
     return None if entry is None else _loads(entry, Stopped)
 
 
@@ -121,7 +131,8 @@ def accept(
         GohanJobsError: nothing has stopped; or it has changed at the same moment: look again.
         StoreError: it can't be written.
     """
-    found = store.get(_stopped_key(keys))
+    own = Bookkeeping(keys)
+    found = store.get(own.degraded_key)
     if found is None and not beforehand:
         raise GohanJobsError("no job manager has stopped: there is nothing to accept")
     given = Acceptance(
@@ -131,8 +142,8 @@ def accept(
     )
     lease = store.grant_lease(ttl).id
     # The former, if any, is taken, or about something else, or the same.
-    unchanged = Compare.unchanged(_stopped_key(keys), 0 if found is None else found.mod_revision)
-    put = Put(_accept_key(keys), _dumps(given), lease)
+    unchanged = Compare.unchanged(own.degraded_key, 0 if found is None else found.mod_revision)
+    put = Put(own.accept_key, _dumps(given), lease)
     if not store.transact(Transaction((unchanged,), (put,))).succeeded:
         store.revoke_lease(lease)
         raise GohanJobsError("the job manager's state has changed meanwhile: look again")
@@ -145,7 +156,7 @@ def accepted(store: Reader, keys: Keys, cluster: str) -> bool:
     Raises:
         StoreError: it can't be read.
     """
-    found = _found(store.get(_accept_key(keys)))
+    found = _found(store.get(Bookkeeping(keys).accept_key))
     return found is not None and found.cluster == cluster
 
 
@@ -155,7 +166,7 @@ def moved(store: Remote, keys: Keys) -> bool:
     Raises:
         StoreError: none answers, or it does not let us in.
     """
-    cluster, entry = store.peek(_accept_key(keys))
+    cluster, entry = store.peek(Bookkeeping(keys).accept_key)
     found = _found(entry)
     return found is not None and found.cluster == cluster
 
@@ -172,7 +183,7 @@ class Acceptances:
 
     def __init__(self, store: Store, keys: Keys, leader: Leader, clock: Clock) -> None:
         self._store = store
-        self._keys = keys
+        self._own = Bookkeeping(keys)
         self._leader = leader
         self._clock = clock
         self._told = ""
@@ -186,13 +197,13 @@ class Acceptances:
         """
         if self._told != reason:
             text = _dumps(Stopped(reason=reason, since=_now(self._clock)))
-            put = Put(_stopped_key(self._keys), text, self._leader.lease)
+            put = Put(self._own.degraded_key, text, self._leader.lease)
             self._leader.commit(Transaction((), (put,)))
             self._told = reason
         return self._take(reason)
 
     def _take(self, reason: str) -> bool:
-        entry = self._store.get(_accept_key(self._keys))
+        entry = self._store.get(self._own.accept_key)
         found = _found(entry)
         if entry is None or found is None or found.taken or found.reason not in {"", reason}:
             return False
@@ -208,7 +219,7 @@ class Acceptances:
             StoreError: it can't be told.
         """
         if self._told:
-            self._leader.commit(Transaction((), (Delete(_stopped_key(self._keys)),)))
+            self._leader.commit(Transaction((), (Delete(self._own.degraded_key),)))
             self._told = ""
 
     def forget(self) -> None:
@@ -237,14 +248,6 @@ def _loads(entry: Entry, kind: Callable[..., T]) -> T:
         return kind(**value)
     except TypeError as error:
         raise InvalidRecord(entry.key, (Problem("$", f"not {kind.__name__}"),)) from error
-
-
-def _stopped_key(keys: Keys) -> str:
-    return f"{keys.own}degraded"
-
-
-def _accept_key(keys: Keys) -> str:
-    return f"{keys.own}accept"
 
 
 def _now(clock: Clock) -> str:

@@ -292,6 +292,16 @@ class Bookkeeping:
         return f"{self._own}cluster"
 
     @property
+    def degraded_key(self) -> str:
+        """Key that says why the leader has stopped on purpose (``rules`` 16)."""
+        return f"{self._own}degraded"
+
+    @property
+    def accept_key(self) -> str:
+        """Key of an operator's acceptance of that."""
+        return f"{self._own}accept"
+
+    @property
     def jobs_prefix(self) -> str:
         """Prefix of the notes on jobs."""
         return f"{self._own}jobs/"

@@ -323,7 +323,7 @@ class WrongCluster(StoreRefused):
     def __str__(self) -> str:
         return (
             f"cluster {self.found} answers, it was {self.expected} before: correct the address, "
-            "or accept the move with 'gohan-jobs resume --accept'"
+            "or accept the move with 'gohan-jobs resume --accept --beforehand'"
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gohan_jobs.acceptance import accepted
 from gohan_jobs.bookkeeping import Bookkeeping
 from gohan_jobs.exceptions import AmbiguousWrite, StoreUnavailable, WrongCluster
-from gohan_jobs.keys import Keys
+from gohan_jobs.keys import Keys, Place, ResourcePath
 from gohan_jobs.keyspace import check_format
 from gohan_jobs.stores.base import Compare, Comparison, Put, Store, Target, Transaction
 
@@ -46,13 +46,16 @@ def check(store: Store, keys: Keys, *, manages: bool) -> None:
 
 
 def rehearsal(keys: Keys, *, manages: bool) -> Transaction:
-    """What writes everywhere that a role writes, under a condition that never holds."""
-    prefixes = [keys.state, keys.jobs, keys.worker, keys.own]
+    """What writes everywhere that a role writes, under a condition that never holds.
+
+    A worker's role may be as narrow as the page *Production checklist* has it.
+    """
+    path = ResourcePath(_NAME)
+    places = [keys.state_of(path), keys.heat_stack_of(path), keys.job_state_of(path)]
+    places += [f"{prefix}{_NAME}" for prefix in (keys.own, *map(keys.place_prefix, Place))]
     if manages:
-        prefixes.append(keys.monitoring)
-    places = [f"{prefix}{_NAME}" for prefix in prefixes]
-    if manages:
-        places.append(keys.leader)
+        places += [keys.processed_of(path), keys.monitoring_of(path), keys.leader]
+        places.append(f"{keys.all_jobs}{_NAME}")
     never = Compare(f"{keys.own}{_NAME}", Target.VERSION, Comparison.EQUAL, _NEVER)
     return Transaction((never,), tuple(Put(place, b"") for place in places))
 
