@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
+from click.testing import CliRunner
 
+from gohan_jobs.cli.main import main
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.lifecycle import Lifecycle
 from gohan_jobs.orchestrators.simulated import Outcome, SimulatedHeat
@@ -156,17 +158,39 @@ class Planted:
     home: Path
 
     def call(self, *arguments: str, given: str = "") -> tuple[int, str]:
-        """Run a command; its exit status, and everything it printed."""
+        """Run a command in this process; its exit status, and everything it printed."""
+        done = CliRunner().invoke(main, arguments, input=given, env=self.environment)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise AssertionError(f"a traceback: {arguments}") from done.exception
+        return done.exit_code, done.output
+
+    def start(self, *arguments: str) -> tuple[int, str]:
+        """Run a command in a process of its own; its exit status, and everything it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "gohan_jobs.cli", *arguments],
             capture_output=True,
             text=True,
-            input=given,
             env={**os.environ, **self.environment},
             timeout=PATIENCE,
             check=False,
         )
         return done.returncode, done.stdout + done.stderr
+
+    @property
+    def etcd(self) -> tuple[str, ...]:
+        """The options for etcd alone."""
+        return self.options[: self.options.index("--schemas")]
+
+    def store(self) -> EtcdStore:
+        """A connection to the deployment's etcd."""
+        return EtcdStore(self.options[1], user="root", password=ETCD)
+
+    def running_job(self) -> str:
+        """The job that goes on until it is ended."""
+        with self.store() as store:
+            keys = [entry.key for entry in store.entries("/jobs/all/").entries]
+        (job,) = [key.rpartition("/")[2] for key in keys if ":network:slow:" in key]
+        return job
 
     def file(self, name: str, content: str) -> str:
         """A file with some content; its name."""
@@ -183,7 +207,9 @@ def planted_deployment(home: Path) -> Iterator[Planted]:
         etcd.enable_auth(ETCD)
         simulator = stack.enter_context(serve(token=TOKEN, operation_seconds=0.0))
         reason = f"refused: {BODY} {NESTED} {PARAM} {OUTPUT}"
-        simulator.heat.script("port_p1", Outcome(fails=True, reason=reason))
+        for operation in ("create", "update", "update"):
+            outcome = Outcome(fails=True, reason=reason)
+            simulator.heat.script("port_p1", outcome, op=operation)
         simulator.heat.script("network_slow", Outcome(hang=True))
         cloud = PlantedCloud()
         cloud.heat_url = simulator.url

@@ -17,9 +17,8 @@ import planted
 from gohan_jobs.cli.main import COMMANDS
 from gohan_jobs.exceptions import OrchestratorRefused
 from gohan_jobs.stores.etcd import EtcdStore
-from planted import MARK, NETWORK, PORT, Planted, planted_deployment
+from planted import BROKEN, MARK, NETWORK, PORT, SLOW, Planted, planted_deployment
 
-pytestmark = pytest.mark.etcd
 
 CommandLines = Callable[[Planted], Sequence[tuple[Sequence[str], str]]]
 """Command lines without the command's name, each with what it is given on standard input."""
@@ -97,15 +96,104 @@ def heat_simulator(_: Planted) -> Sequence[tuple[Sequence[str], str]]:
     return [(("--host", "256.0.0.1", "--token", "PLANTED-heat-token"), "")]
 
 
+def on_resources(*more: str) -> CommandLines:
+    """One of the resources after the other, for people and for programs."""
+
+    def lines(deployment: Planted) -> Sequence[tuple[Sequence[str], str]]:
+        return [
+            ((ref.resource_type, ref.resource_id, *deployment.options, *more, *form), "")
+            for ref in (PORT, NETWORK, SLOW, BROKEN)
+            for form in ((), ("--json",))
+        ]
+
+    return lines
+
+
+def on_etcd(*more: str) -> CommandLines:
+    """With the options for etcd alone, for people and for programs."""
+    return lambda deployment: [((*deployment.etcd, *more, *form), "") for form in ((), ("--json",))]
+
+
+def plan(deployment: Planted) -> Sequence[tuple[Sequence[str], str]]:
+    """A config full of secrets, one that no schema has, and one that is broken."""
+    options = (*deployment.options, "--json")
+    return [
+        (("/config/v2.0/ports/p9", "-", *deployment.options), config()),
+        (("/config/v2.0/ports/p9", "-", *options), config(network_id="n1")),
+        (("/config/v2.0/networks/n1", "-", *options, "--validate"), config()),
+        (("/config/v2.0/nothing/p9", "-", *deployment.options), config()),
+        (("/config/v2.0/ports/p9", "-", *deployment.options), config(version=planted.BODY)),
+    ]
+
+
+def graph(deployment: Planted) -> Sequence[tuple[Sequence[str], str]]:
+    """Every job, in each form, and one resource's."""
+    forms = (("--format", "text"), ("--format", "mermaid"), ("--format", "svg"), ("--json",))
+    every = [(("--all", *deployment.options, *form), "") for form in forms]
+    return [*every, (("port", "p1", "--dependants", *deployment.options), "")]
+
+
+def dump(deployment: Planted) -> Sequence[tuple[Sequence[str], str]]:
+    """Everything, masked; and to a file, of which nothing is told but how much it is."""
+    file = str(deployment.home / "whole.dump")
+    return [
+        (("-", "--redact", *deployment.etcd), ""),
+        ((file, "--force", *deployment.etcd), ""),
+        ((file, "--force", "--json", *deployment.etcd), ""),
+    ]
+
+
+def load(deployment: Planted) -> Sequence[tuple[Sequence[str], str]]:
+    """A whole dump, where there is something already; and a file that is none."""
+    file = str(deployment.home / "other.dump")
+    assert deployment.call("dump", file, *deployment.etcd)[0] == 0
+    broken = deployment.file("broken.dump", f"{config()}\n")
+    return [((name, "--yes", *deployment.etcd), "") for name in (file, broken)]
+
+
+def release(deployment: Planted) -> Sequence[tuple[Sequence[str], str]]:
+    """Who has a job; then it is taken."""
+    job = (deployment.running_job(), *deployment.options)
+    return [(job, ""), ((*job, "--json"), ""), ((*job, "--force", "--yes"), "")]
+
+
+def retry(deployment: Planted) -> Sequence[tuple[Sequence[str], str]]:
+    """What has failed, what is under way, what can't be read."""
+    return [
+        ((ref.resource_type, ref.resource_id, "--yes", *deployment.options), "")
+        for ref in (PORT, SLOW, BROKEN)
+    ]
+
+
 COMMAND_LINES: dict[str, CommandLines] = {
     "check": check,
     "demo": lambda _: [(("--redact",), "")],
+    "doctor": lambda deployment: [((*deployment.options, *form), "") for form in ((), ("--json",))],
+    "dump": dump,
+    "explain": on_resources(),
+    "graph": graph,
     "heat-simulator": heat_simulator,
+    "history": on_resources("--patience", "0.3"),
+    "jobs": on_etcd(),
+    "load": load,
+    "plan": plan,
     "replay": replay,
+    "resume": on_etcd(),
     "run": run,
     "show": show,
+    "status": on_etcd("--failures"),
+    "watch": on_etcd("--from-revision", "2", "--limit", "20"),
+    # These change something: they come last.
+    "release": release,
+    "retry": retry,
+    "cancel": lambda deployment: [
+        (("network", "slow", "--yes", "--reason", "no", *deployment.options), "")
+    ],
 }
 """What each command is called with."""
+
+LONG_LIVED = frozenset({"heat-simulator", "run"})
+"""These set up the process that they run in."""
 
 
 @pytest.fixture(scope="module")
@@ -120,16 +208,8 @@ def test_every_command_has_its_lines() -> None:
     assert set(COMMANDS) == set(COMMAND_LINES), "see COMMAND_LINES"
 
 
-@pytest.mark.parametrize("name", sorted(COMMAND_LINES))
-def test_commands_print_no_secret(deployment: Planted, name: str) -> None:
-    """Neither their output nor their errors; and each of them has said something."""
-    for arguments, given in COMMAND_LINES[name](deployment):
-        _, said = deployment.call(name, *arguments, given=given)
-        assert said
-        assert "Traceback" not in said
-        assert MARK not in said, f"{name} {' '.join(arguments)}"
-
-
+@pytest.mark.etcd
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_probes_say_no_secret(deployment: Planted, path: str) -> None:
     """What a running process answers."""
@@ -138,6 +218,8 @@ def test_probes_say_no_secret(deployment: Planted, path: str) -> None:
     assert MARK not in answer.text
 
 
+@pytest.mark.etcd
+@pytest.mark.slow
 def test_the_log_says_no_secret(deployment: Planted) -> None:
     """With everything at DEBUG, other packages' loggers included, the failure is told masked."""
     log = "".join(deployment.log)
@@ -147,9 +229,11 @@ def test_the_log_says_no_secret(deployment: Planted) -> None:
     assert MARK not in log
 
 
+@pytest.mark.etcd
+@pytest.mark.slow
 def test_what_is_published_for_users_has_no_secret(deployment: Planted) -> None:
     """The failed port's state quotes Heat's reason, masked; our own keys hold nothing at all."""
-    with EtcdStore(deployment.options[1], user="root", password=planted.ETCD) as store:
+    with deployment.store() as store:
         told = [entry.value for entry in store.entries("/gohan-jobs/").entries]
         state = store.get("/state/v2.0/ports/p1")
     assert state is not None
@@ -157,6 +241,8 @@ def test_what_is_published_for_users_has_no_secret(deployment: Planted) -> None:
     assert b"refused: ***" in state.value
 
 
+@pytest.mark.etcd
+@pytest.mark.slow
 def test_a_wrong_password_is_not_shown(deployment: Planted) -> None:
     """Neither in the store's error, nor in its repr."""
     endpoint = deployment.options[1]
@@ -167,9 +253,26 @@ def test_a_wrong_password_is_not_shown(deployment: Planted) -> None:
     assert MARK not in repr(OrchestratorRefused("no"))
 
 
+@pytest.mark.etcd
+@pytest.mark.slow
 def test_the_secrets_are_there(deployment: Planted) -> None:
     """The search could find something: the documented records hold what configs hold."""
-    with EtcdStore(deployment.options[1], user="root", password=planted.ETCD) as store:
+    with deployment.store() as store:
         stored = b"".join(entry.value for entry in store.entries("/").entries)
     expected = {planted.BODY, planted.NESTED, planted.PARAM, planted.OUTPUT}
     assert expected == {secret for secret in expected if secret.encode() in stored}
+
+
+@pytest.mark.etcd
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMAND_LINES)
+def test_commands_print_no_secret(deployment: Planted, name: str) -> None:
+    """Neither their output nor their errors; and each of them has said something."""
+    for arguments, given in COMMAND_LINES[name](deployment):
+        if name in LONG_LIVED:
+            _, said = deployment.start(name, *arguments)
+        else:
+            _, said = deployment.call(name, *arguments, given=given)
+        assert said, f"{name} {' '.join(arguments)}"
+        assert "Traceback" not in said, said
+        assert MARK not in said, f"{name} {' '.join(arguments)}"
