@@ -142,9 +142,7 @@ class Operator:
             OperationRefused: it has no config, or one that is held or set aside, or not planned
                 yet; or an unfinished job.
         """
-        path = self._path(resource)
-        entry, config = self._config(resource, path)
-        self._check_rest(resource, path, entry, config)
+        path, entry, config = self._retriable(resource)
         request = RetryRequest(
             version=config.version, config_mod=entry.mod_revision, by=self._by, since=self._now()
         )
@@ -160,6 +158,16 @@ class Operator:
             (Compare.unchanged(entry.key, entry.mod_revision),),
             lambda asked: self._asks_for(asked, entry.mod_revision),
         )
+
+    def retriable(self, resource: ResourceRef) -> int:
+        """The version that a retry would run; raises what :meth:`retry` would."""
+        return self._retriable(resource)[2].version
+
+    def _retriable(self, resource: ResourceRef) -> tuple[ResourcePath, Entry, ConfigRecord]:
+        path = self._path(resource)
+        entry, config = self._config(resource, path)
+        self._check_rest(resource, path, entry, config)
+        return path, entry, config
 
     def _path(self, resource: ResourceRef) -> ResourcePath:
         schema = self._schemas.by_type(resource.resource_type)
@@ -253,6 +261,10 @@ class Operator:
                 found.append(job.id)
         return tuple(found)
 
+    def cancellable(self, job_id: JobId) -> None:
+        """See that a job can be ended; raises what :meth:`cancel` would."""
+        self._cancellable(job_id)
+
     def cancel(self, job_id: JobId, reason: str = "") -> Requested:
         """Have an unfinished job ended: its version's ``/state`` then says ``cancelled: …``.
 
@@ -263,16 +275,7 @@ class Operator:
         Raises:
             OperationRefused: there is no such job, it is finished, or it is a delete that runs.
         """
-        document = self._store.get(self._keys.job(job_id))
-        if document is None:
-            raise OperationRefused(str(job_id), "there is no such unfinished job")
-        place, _ = self._place(job_id)
-        if place is Place.FINISHED:
-            raise OperationRefused(str(job_id), "it is finished")
-        if place is Place.WORKING and _removes_stack(job_id):
-            raise OperationRefused(
-                str(job_id), "a delete that has begun runs to its end: Heat may be at it"
-            )
+        document = self._cancellable(job_id)
         request = CancelRequest(
             reason=reason or (f"by {self._by}" if self._by else "by an operator"),
             by=self._by,
@@ -291,6 +294,19 @@ class Operator:
             (Compare.created_at(document.key, document.create_revision),),
             lambda _: True,
         )
+
+    def _cancellable(self, job_id: JobId) -> Entry:
+        document = self._store.get(self._keys.job(job_id))
+        if document is None:
+            raise OperationRefused(str(job_id), "there is no such unfinished job")
+        place, _ = self._place(job_id)
+        if place is Place.FINISHED:
+            raise OperationRefused(str(job_id), "it is finished")
+        if place is Place.WORKING and _removes_stack(job_id):
+            raise OperationRefused(
+                str(job_id), "a delete that has begun runs to its end: Heat may be at it"
+            )
+        return document
 
     def _place(self, job_id: JobId) -> tuple[Place | None, Entry | None]:
         for place in Place:

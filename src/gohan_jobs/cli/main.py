@@ -14,14 +14,22 @@ from gohan_jobs.exceptions import GohanJobsError
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
+    "cancel": "End an unfinished job.",
     "check": "Validate records, and name everything that is wrong.",
     "demo": "Play both documented lifecycles, and print what is written.",
+    "doctor": "Look for what is wrong, and say what to do.",
+    "dump": "Write a whole keyspace to a file.",
     "explain": "Say why a resource is as it is, and what to do.",
     "graph": "Draw which job waits for which.",
     "heat-simulator": "Serve a simulated Heat over HTTP.",
     "history": "Print what became of a resource, while etcd remembers.",
     "jobs": "List unfinished jobs.",
+    "load": "Load a dump into an empty keyspace.",
+    "plan": "Print what a config would do.",
+    "release": "Take a job from its holder.",
     "replay": "Feed a recorded trace through the library.",
+    "resume": "Let a job manager go on that has stopped on purpose.",
+    "retry": "Run the newest version of a resource again.",
     "run": "Work: manage jobs, execute them, or both.",
     "show": "Print a record in one of the spellings.",
     "status": "Print what a deployment is doing.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from collections.abc import Iterator
 import attrs
 
 from gohan_jobs.codec import loads_json
-from gohan_jobs.exceptions import InvalidRecord, Problem
+from gohan_jobs.dumping import DUMP_FORMAT
+from gohan_jobs.exceptions import InvalidKey, InvalidRecord, Problem
+from gohan_jobs.keys import Keys
 
 __all__ = ["Stored", "Unreadable", "read_stored"]
 
@@ -48,7 +51,9 @@ def read_stored(content: bytes) -> Iterator[Stored | Unreadable]:
     """What a file holds.
 
     A file that begins with ``{`` holds an object a line, ``{"key": …, "text": …}`` with the text
-    as it is stored or ``{"key": …, "value": …}`` with its JSON; other fields are not looked at.
+    as it is stored or ``{"key": …, "value": …}`` with its JSON; other fields are not looked at. Of a
+    dump (:mod:`gohan_jobs.dumping`) only the records are given: the queue's places, and what is
+    ours, are none.
     In any other file, a line that begins with ``/`` is a key, and what follows it up to the next
     key or fence is its text: no JSON text has such a line. Where there are fences, only what is
     within them counts.
@@ -57,25 +62,53 @@ def read_stored(content: bytes) -> Iterator[Stored | Unreadable]:
         content: of the file.
     """
     if content.lstrip().startswith(b"{"):
-        for number, line in enumerate(content.splitlines(), 1):
-            if line.strip():
-                yield _row(number, line)
+        rows = (_row(*each) for each in enumerate(content.splitlines(), 1) if each[1].strip())
+        yield from (row for row in rows if row is not None)
     else:
         yield from _blocks(content.split(b"\n"))
 
 
-def _row(number: int, line: bytes) -> Stored | Unreadable:
+def _row(number: int, line: bytes) -> Stored | Unreadable | None:
     try:
         row = loads_json(f"line {number}", line)
     except InvalidRecord as error:
         return Unreadable(number, error.problems)
+    if _is_of_a_dump(row):
+        return None
     if not isinstance(row, dict) or not isinstance(row.get("key"), str):
         return Unreadable(number, (Problem("$.key", "expected an object with a string 'key'"),))
     if isinstance(row.get("text"), str):
         return Stored(number, row["key"], row["text"].encode("utf-8", "surrogatepass"))
+    if isinstance(row.get("base64"), str):
+        return Stored(number, row["key"], _plain(row["base64"]))
     if "value" in row:
         return Stored(number, row["key"], json.dumps(row["value"]).encode())
     return Unreadable(number, (Problem("$.text", "expected a string 'text', or a 'value'"),))
+
+
+def _is_of_a_dump(row: object) -> bool:
+    """Whether it is a dump's head or end, or a key of it that no record belongs at."""
+    if not isinstance(row, dict):
+        return False
+    if "key" not in row:
+        return row.get("format") == DUMP_FORMAT or row.keys() == {"entries"}
+    return {"create", "mod"} <= row.keys() and not _is_records(row["key"])
+
+
+def _is_records(key: object) -> bool:
+    try:
+        Keys().kind(str(key))
+    except InvalidKey:
+        return False
+    return True
+
+
+def _plain(text: str) -> bytes:
+    """What a text spells; nothing, which is no record, if it spells nothing."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
 
 
 def _blocks(lines: list[bytes]) -> Iterator[Stored]:
