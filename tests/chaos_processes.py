@@ -105,6 +105,7 @@ class MemberOptions:
         heat_timeout: seconds for a call to Heat; also the pause after a lost claim.
         slots: of each worker.
         stop_timeout: seconds for jobs to end after SIGTERM.
+        arguments: more of the command line.
     """
 
     etcd: Sequence[str]
@@ -114,6 +115,7 @@ class MemberOptions:
     heat_timeout: float = 1.0
     slots: int = 8
     stop_timeout: float = 10.0
+    arguments: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -178,6 +180,7 @@ class Member:
             f"--worker-lease={options.lease}",
             f"--leader-lease={options.lease}",
             f"--stop-timeout={options.stop_timeout}",
+            *options.arguments,
         ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log, env=_environment())
