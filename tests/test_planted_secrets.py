@@ -19,7 +19,6 @@ from gohan_jobs.exceptions import OrchestratorRefused
 from gohan_jobs.stores.etcd import EtcdStore
 from planted import BROKEN, MARK, NETWORK, PORT, SLOW, Planted, planted_deployment
 
-
 CommandLines = Callable[[Planted], Sequence[tuple[Sequence[str], str]]]
 """Command lines without the command's name, each with what it is given on standard input."""
 
