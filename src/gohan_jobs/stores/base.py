@@ -152,7 +152,13 @@ class Compare:
 
 @attrs.frozen
 class Put:
-    """Write ``value`` at ``key``, bound to ``lease`` (0: to none)."""
+    """Write ``value`` at ``key``, bound to ``lease``.
+
+    Attributes:
+        key: where.
+        value: the bytes; in no repr.
+        lease: id of the lease with which the key ends; 0 for none.
+    """
 
     key: str
     value: bytes = attrs.field(repr=False)
@@ -161,14 +167,22 @@ class Put:
 
 @attrs.frozen
 class Delete:
-    """Remove ``key``; no error if it is not there."""
+    """Remove ``key``; no error if it is not there.
+
+    Attributes:
+        key: which.
+    """
 
     key: str
 
 
 @attrs.frozen
 class Get:
-    """Read ``key`` inside the transaction: it sees the operations before it."""
+    """Read ``key`` inside the transaction: it sees the operations before it.
+
+    Attributes:
+        key: which.
+    """
 
     key: str
 
