@@ -30,7 +30,7 @@ from gohan_jobs.worker.publishing import finish_of, too_large, unwritable
 from gohan_jobs.worker.returned import Late, Returned, Unusable
 from gohan_jobs.worker.secrets import secrets_of
 
-__all__ = ["Ending", "Endings"]
+__all__ = ["Ending", "Endings", "Shorter"]
 
 
 Shorter: TypeAlias = "Callable[[TransactionTooLarge], Ending]"
