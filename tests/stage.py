@@ -35,7 +35,7 @@ _PASSING: Final = (
     (r"127\.0\.0\.1:\d+", "ADDRESS"),
     (r"\b[0-9a-f]{12,16}\b", "NUMBER"),
     (r"\b\d+(\.\d+)?( ?[smh]\b| ?min\b| seconds?\b| [KMG]i?B\b| ?%| bytes\b)", r"AMOUNT"),
-    (r"\b(revision|--physical) ?\d+", r"\1 N"),
+    (r"(\brevision|--physical) ?\d+", r"\1 N"),
     (r"\b\d+ revisions", "N revisions"),
     (r"memberID:\d+", "memberID:N"),
     (r"(?m)^\d+$", "N"),
