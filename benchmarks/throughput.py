@@ -1,21 +1,34 @@
 """Claim, no-op handler, finish: jobs a second, against a bare loop and TaskFlow's etcd jobboard.
 
-usage: python benchmarks/throughput.py [--jobs N] [--workers 1,2,4,8] [--taskflow]
+usage: python benchmarks/throughput.py [--jobs N] [--workers 1,2,4,8] [--rounds N] [--taskflow]
 
-All on one etcd, in one run, in turn. The bare loop sends the very transactions that a worker of
-this library sends, built beforehand, on etcd3's stubs: two requests a job, nothing else. Each
-worker, ours or bare, has a connection of its own; ours are to find their jobs, the bare ones are
-told. Records are the documented ones. The last column is ours by bare.
+All on one etcd, in one run, in turns: of several rounds the medians are told, and their ratios.
+
+ours      workers of this library, eight slots each: they find their jobs, and send what is ready
+          in one request, finishes and next claims, each a transaction of its own nested in it
+bare      a loop on etcd3's stubs over the very same transactions, built beforehand; it is told its
+          jobs: one request for a claim, one for a finish
+batched   the same, with eight finishes and the next eight claims in each request
+taskflow  OpenStack TaskFlow's etcd jobboard with so many jobs posted: claim under a lease, as ours
+          are, and consume; it writes no results. Each worker goes through the board as TaskFlow's
+          own conductor does
+
+Records are the documented ones. Each worker has a connection of its own, in a thread, which also
+runs its handlers, or in a process. What takes longer than the limit is ended, and shown as "-".
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
+import os
+import signal
+import statistics
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,6 +55,8 @@ from gohan_jobs.worker.publishing import finish_of
 KEYS = Keys()
 GO = "/benchmark/go"
 SPAWN = multiprocessing.get_context("spawn")
+SLOTS = 8
+NOTHING = float("nan")
 
 
 def prepare(endpoints: Sequence[str], jobs: int) -> float:
@@ -76,19 +91,13 @@ def clear(store: EtcdStore) -> None:
     store.compact(store.revision())
 
 
-def finished(store: EtcdStore) -> int:
-    """How many jobs are finished."""
-    prefix = KEYS.place_prefix(Place.FINISHED)
-    return sum(len(page.entries) for page in scan(store, prefix, page=5000))
-
-
 def wait_for_go(store: EtcdStore) -> None:
     """Hold until all workers are there."""
     while store.get(GO) is None:
         time.sleep(0.002)
 
 
-def our_worker(endpoints: Sequence[str], jobs: int, started: Any) -> None:
+def our_worker(endpoints: Sequence[str], _told: Sequence[Any], started: Any) -> None:
     """One of ours: works until every job is finished."""
     with EtcdStore(endpoints) as store:
         lifecycle = Lifecycle(
@@ -98,7 +107,7 @@ def our_worker(endpoints: Sequence[str], jobs: int, started: Any) -> None:
             roles=("worker",),
             hooks=(),
             handlers={"heat_worker": no_op},
-            worker=WorkerOptions(slots=8),
+            worker=WorkerOptions(slots=SLOTS),
         )
         lifecycle.step()  # registers
         started.release()
@@ -111,7 +120,6 @@ def our_worker(endpoints: Sequence[str], jobs: int, started: Any) -> None:
                 idle += 1
                 time.sleep(0.0005)
         lifecycle.close()
-    del jobs
 
 
 def bare_worker(endpoints: Sequence[str], part: Sequence[Any], started: Any) -> None:
@@ -126,6 +134,27 @@ def bare_worker(endpoints: Sequence[str], part: Sequence[Any], started: Any) -> 
             answer = call("Txn", claim)
             finish.compare[0].create_revision = answer.header.revision
             call("Txn", finish)
+
+
+def batching_worker(endpoints: Sequence[str], part: Sequence[Any], started: Any) -> None:
+    """As the bare one, with several finishes and the next claims in each request."""
+    rpc = messages.load()
+    with EtcdStore(endpoints) as store:
+        lease = store.grant_lease(60)
+        pairs = [bare_requests(entry, lease.id) for entry in part]
+        batches = [pairs[at : at + SLOTS] for at in range(0, len(pairs), SLOTS)]
+        call = store._connection.call  # noqa: SLF001 - bare, but with its errors explained
+        started.release()
+        wait_for_go(store)
+        revision = 0
+        for ending, beginning in itertools.pairwise([[], *batches, []]):
+            request = rpc.TxnRequest()
+            for _, finish in ending:
+                finish.compare[0].create_revision = revision
+                request.success.add().request_txn.CopyFrom(finish)
+            for claim, _ in beginning:
+                request.success.add().request_txn.CopyFrom(claim)
+            revision = call("Txn", request).header.revision
 
 
 def bare_requests(entry: Any, lease: int) -> tuple[Any, Any]:
@@ -180,22 +209,16 @@ def queued(store: EtcdStore) -> list[Any]:
 
 
 def measure(
-    endpoints: Sequence[str], jobs: int, workers: int, *, processes: bool, bare: bool
+    endpoints: Sequence[str], jobs: int, workers: int, *, processes: bool, worker: Any
 ) -> float:
     """Jobs a second."""
     prepare(endpoints, jobs)
-    context = SPAWN if processes else threading
-    started = context.Semaphore(0)
+    started = (SPAWN if processes else threading).Semaphore(0)
     make = SPAWN.Process if processes else threading.Thread
     with EtcdStore(endpoints) as store:
-        if bare:
-            rows = queued(store)
-            parts = [rows[index::workers] for index in range(workers)]
-            members = [make(target=bare_worker, args=(endpoints, part, started)) for part in parts]
-        else:
-            members = [
-                make(target=our_worker, args=(endpoints, jobs, started)) for _ in range(workers)
-            ]
+        rows = [] if worker is our_worker else queued(store)
+        parts = [rows[index::workers] for index in range(workers)]
+        members = [make(target=worker, args=(endpoints, part, started)) for part in parts]
         for member in members:
             member.start()
         for _ in members:
@@ -216,90 +239,140 @@ def measure(
     return jobs / seconds
 
 
-def taskflow(endpoints: Sequence[str], jobs: int, workers: int) -> float:  # noqa: C901 - one test bed
-    """Jobs a second of TaskFlow's etcd jobboard: claim and consume, eight threads at most."""
-    # An optional package: only asked for with --taskflow.
-    from taskflow.exceptions import UnclaimableJob  # noqa: PLC0415 - see above
-    from taskflow.jobs import backends  # noqa: PLC0415 - likewise
+def board(endpoints: Sequence[str]) -> Any:
+    """A connection to TaskFlow's jobboard, an optional package."""
+    from taskflow.jobs import backends  # noqa: PLC0415 - see above
 
     host, _, port = endpoints[0].rpartition(":")
-    conf = {"board": "etcd", "host": host, "port": int(port)}
-
-    def board(name: str) -> Any:
-        made = backends.fetch(name, conf)
-        made.connect()
-        return made
-
-    poster = board("benchmark")
-    for number in range(jobs):
-        poster.post(f"job{number}", details={"description": "x" * 1000})
-    boards = [board("benchmark") for _ in range(workers)]
-    done = [0] * workers
-
-    def work(index: int) -> None:
-        mine = boards[index]
-        while True:
-            found = False
-            for job in mine.iterjobs(only_unclaimed=True, ensure_fresh=True):
-                found = True
-                try:
-                    mine.claim(job, f"worker{index}")
-                except UnclaimableJob:
-                    continue
-                mine.consume(job, f"worker{index}")
-                done[index] += 1
-            if not found:
-                return
-
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(workers)]
-    began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - began
-    for made in (poster, *boards):
-        made.close()
-    return sum(done) / seconds
+    made = backends.fetch("benchmark", {"board": "etcd", "host": host, "port": int(port)})
+    made.connect()
+    return made
 
 
-def table(rows: list[tuple[str, int, float, float, float]]) -> None:
-    """Print the figures."""
-    print(f"{'workers':>14} {'ours':>8} {'bare':>8} {'taskflow':>9} {'/bare':>6} {'/taskflow':>9}")
-    for kind, workers, ours, bare, other in rows:
-        against = f"{ours / other:9.0f}" if other else f"{'-':>9}"
-        print(
-            f"{workers:>4} {kind:>9} {ours:8.0f} {bare:8.0f} "
-            f"{other or float('nan'):9.1f} {ours / bare:6.2f} {against}"
-        )
+def taskflow_worker(endpoints: Sequence[str], name: str, started: Any, done: Any) -> None:
+    """Goes through the board until there is nothing left to claim."""
+    from taskflow.exceptions import NotFound, UnclaimableJob  # noqa: PLC0415 - optional
+
+    mine = board(endpoints)
+    with EtcdStore(endpoints) as store:
+        started.release()
+        wait_for_go(store)
+    found = True
+    while found:
+        found = False
+        for job in mine.iterjobs(only_unclaimed=True, ensure_fresh=True):
+            found = True
+            try:
+                mine.claim(job, name, expiry=60)
+            except (NotFound, UnclaimableJob):
+                continue
+            mine.consume(job, name)
+            done.release()
+    mine.close()
+
+
+def measure_taskflow(
+    endpoints: Sequence[str], jobs: int, workers: int, *, processes: bool
+) -> float:
+    """Jobs a second of TaskFlow's etcd jobboard: claim and consume."""
+    context: Any = SPAWN if processes else threading
+    started, done = context.Semaphore(0), context.Semaphore(0)
+    make: Any = SPAWN.Process if processes else threading.Thread
+    with EtcdStore(endpoints) as store:
+        clear(store)
+        poster = board(endpoints)
+        for number in range(jobs):
+            poster.post(f"job{number}", details={"description": "x" * 1000})
+        poster.close()
+        members = [
+            make(target=taskflow_worker, args=(endpoints, f"worker{index}", started, done))
+            for index in range(workers)
+        ]
+        for member in members:
+            member.start()
+        for _ in members:
+            started.acquire()
+        began = time.perf_counter()
+        store.transact(Transaction((), (Put(GO, b"go"),)))
+        for _ in range(jobs):
+            done.acquire()
+        seconds = time.perf_counter() - began
+    for member in members:
+        member.join()
+    return jobs / seconds
+
+
+def child(results: Any, call: Callable[..., float], arguments: Any, options: Any) -> None:
+    """One measurement in a session of its own, so that all of it can be ended."""
+    os.setsid()
+    results.put(call(*arguments, **options))
+
+
+def within(limit: float, call: Callable[..., float], *arguments: Any, **options: Any) -> float:
+    """What a measurement in a fresh process gives; NaN if it takes too long, or fails."""
+    results = SPAWN.SimpleQueue()
+    process = SPAWN.Process(target=child, args=(results, call, arguments, options))
+    process.start()
+    process.join(limit)
+    if process.exitcode is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+    return NOTHING if results.empty() else float(results.get())
+
+
+KINDS = {"ours": our_worker, "bare": bare_worker, "batched": batching_worker}
+
+
+def rows(endpoints: Sequence[str], options: Any) -> Iterator[tuple[str, dict[str, float]]]:
+    """Each line's name and figures, as they come."""
+    for processes, workers in itertools.product(
+        (False, True), map(int, options.workers.split(","))
+    ):
+        found: dict[str, list[float]] = {}
+        for _ in range(options.rounds):
+            for kind, worker in KINDS.items():
+                arguments = (measure, endpoints, options.jobs, workers)
+                figure = within(options.limit, *arguments, processes=processes, worker=worker)
+                found.setdefault(kind, []).append(figure)
+            if options.taskflow:
+                arguments = (measure_taskflow, endpoints, options.taskflow_jobs, workers)
+                figure = within(options.limit, *arguments, processes=processes)
+                found.setdefault("taskflow", []).append(figure)
+        name = f"{workers} {'processes' if processes else 'threads'}"
+        yield name, {kind: statistics.median(figures) for kind, figures in found.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=2000)
-    parser.add_argument("--workers", default="1,2,4,8")
-    parser.add_argument("--taskflow", action="store_true", help="needs taskflow, etcd3gw")
-    parser.add_argument("--taskflow-jobs", type=int, default=60)
+    about = __doc__ or ""
+    parser = argparse.ArgumentParser(
+        description=about.splitlines()[0],
+        epilog=about.partition("[--taskflow]")[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--jobs", type=int, default=2000, help="queued for each figure")
+    parser.add_argument("--workers", default="1,2,4,8", help="how many, separated by commas")
+    parser.add_argument("--rounds", type=int, default=3, help="in turns; medians are told")
+    parser.add_argument("--limit", type=float, default=120.0, help="seconds for one figure")
+    parser.add_argument("--taskflow", action="store_true", help="needs taskflow and etcd3gw")
+    parser.add_argument("--taskflow-jobs", type=int, default=500, help="posted on its board")
     options = parser.parse_args(arguments)
-    counts = [int(count) for count in options.workers.split(",")]
-    rows = []
     with EtcdCluster(members=1) as cluster:
-        rate = prepare(cluster.endpoints, options.jobs)
+        rate = within(options.limit, prepare, cluster.endpoints, options.jobs)
         print(f"planned and queued by one manager: {rate:.0f} configs/s")
-        for processes in (False, True):
-            for workers in counts:
-                figures = {}
-                for bare in (False, True):
-                    figures[bare] = measure(
-                        cluster.endpoints, options.jobs, workers, processes=processes, bare=bare
-                    )
-                other = 0.0
-                if options.taskflow and not processes:
-                    other = taskflow(cluster.endpoints, options.taskflow_jobs, workers)
-                kind = "processes" if processes else "threads"
-                rows.append((kind, workers, figures[False], figures[True], other))
-    table(rows)
+        against = [
+            kind for kind in (*KINDS, "taskflow")[1:] if kind != "taskflow" or options.taskflow
+        ]
+        print(
+            "".join(
+                f"{title:>12}"
+                for title in ("workers", "ours", *against, *(f"/{kind}" for kind in against))
+            )
+        )
+        for name, figures in rows(cluster.endpoints, options):
+            line = [f"{figures[kind]:12.0f}" for kind in ("ours", *against)]
+            line += [f"{figures['ours'] / figures[kind]:12.2f}" for kind in against]
+            print(f"{name:>12}" + "".join(line).replace("nan", "  -"), flush=True)
 
 
 if __name__ == "__main__":
