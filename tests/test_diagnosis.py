@@ -247,7 +247,7 @@ def test_templates_that_others_name() -> None:
                 type="port",
                 prefix="v2.0/ports",
                 relations={"network_id": "network"},
-                templates={"heat_worker": "Pnetwork_id:name", "other": None},
+                templates={"heat_worker": "Fnetwork+network_id:name", "other": None},
             ),
         ]
     )

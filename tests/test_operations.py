@@ -8,24 +8,26 @@ from typing import Any
 import attrs
 import pytest
 
-from gohan_jobs.bookkeeping import CANCELLED, CancelRequest, JobNotes, RetryRequest
+from gohan_jobs.bookkeeping import CANCELLED, CancelRequest, Failure, JobNotes, RetryRequest
 from gohan_jobs.events import (
     JobCancelled,
     JobHandedBack,
     RequestCarriedOut,
     RequestDropped,
 )
-from gohan_jobs.exceptions import InvalidKey, OperationRefused, WaitTimeout
+from gohan_jobs.exceptions import InvalidKey, OperationRefused, TransactionTooLarge, WaitTimeout
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.operations import Operator, Requested
 from gohan_jobs.orchestrators.simulated import Call, SimulatedHeat
 from gohan_jobs.orchestrators.simulated import Outcome as HeatOutcome
 from gohan_jobs.queue import Queue
-from gohan_jobs.records import ResourceRef
+from gohan_jobs.records import Job, ProcessedConfig, ResourceRef
 from gohan_jobs.results import Completed, Failed, Superseded
-from gohan_jobs.stores.base import Delete, Put
-from worlds import ALIAS, DISK, NETWORK, PORT, TEMPLATES, World, ref
+from gohan_jobs.schemas import Schema, Schemas
+from gohan_jobs.stores.base import Delete, Operation, Put, Transaction, TransactionResult
+from gohan_jobs.stores.memory import MemoryStore
+from worlds import ALIAS, DISK, NETWORK, PORT, TEMPLATES, TENANT, World, ref
 
 
 def operator(world: World, **options: Any) -> Operator:
@@ -647,3 +649,250 @@ def test_documents_that_can_not_be_read_depend_on_nothing() -> None:
     world, job_id = running()
     world.put(f"{world.keys.all_jobs}other", b"no JSON")
     assert () == operator(world).dependants(job_id)
+
+
+# Workflows of several jobs (2017), and what changes between a look and a write.
+
+MONITORED = Schemas(
+    [
+        Schema(
+            type="port",
+            prefix="v2.0/ports",
+            templates={"heat_worker": "Cport", "monitoring_worker": "Cwatch"},
+            state_versioning=True,
+            two_step_deletion=True,
+        )
+    ]
+)
+
+
+def changed_without_a_worker() -> World:
+    """A modify of a monitored port: monitoring delete, heat modify, monitoring create."""
+    world = World(
+        schemas=MONITORED,
+        templates={"port": TEMPLATES["network"], "watch": {}},
+        roles=("manager",),
+    )
+    own = Queue(world.keys, world.codec)
+    processed = ProcessedConfig(
+        body={"id": "p1", "tenant_id": "t", "name": "old"}, deleted=False, version=1
+    )
+    world.write(PORT, {"name": "old"})
+    world.put(world.keys.processed_of(world.path(PORT)), own.text(processed))
+    world.put(
+        "/state/v2.0/ports/p1",
+        '{"state": {"worker_state": "CREATE_COMPLETED"}, "version": 1, "error": ""}',
+    )
+    world.settle()
+    world.write(PORT, {"name": "new"}, 2)
+    world.settle()
+    assert ["delete", "modify", "create"] == [job.action for job in workflow(world)]
+    return world
+
+
+def workflow(world: World) -> list[Job]:
+    """The jobs of one workflow, in order."""
+    return sorted(world.jobs(), key=lambda job: len(job.dependency))
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_workflow_ends_as_one(which: int) -> None:
+    """Whichever of its jobs is named, the version has one result, and all of them go."""
+    world = changed_without_a_worker()
+    operator(world).cancel(workflow(world)[which].id, "no")
+    world.settle()
+    assert [] == world.jobs()
+    assert ("MODIFY_ERROR", 2, "cancelled: no") == world.outcome(PORT)
+    assert [("CREATE_COMPLETED", 1, ""), ("MODIFY_ERROR", 2, "cancelled: no")] == world.states_of(
+        PORT
+    )
+
+
+def test_a_workflow_whose_first_job_has_failed() -> None:
+    """It is let down by that, and the request dropped: there is no second result."""
+    world = changed_without_a_worker()
+    first, heat, last = workflow(world)
+    own = Queue(world.keys, world.codec)
+    world.transact(
+        Delete(world.keys.place(Place.READY, first.id)), Delete(world.keys.job(first.id))
+    )
+    world.settle()
+    place = world.place(heat.id)
+    assert place is not None
+    failed = own.own.dumps(Failure(reason="ill"))
+    world.transact(
+        Delete(world.keys.place(place, heat.id)),
+        Put(world.keys.place(Place.FINISHED, heat.id), b""),
+        Put(own.own.failed(heat.id), failed),
+        Put(own.own.cancel(last.id), own.own.dumps(CancelRequest(reason="no"))),
+    )
+    world.settle()
+    assert ["it has ended by itself"] == dropped(world)
+    assert [] == world.jobs()
+
+
+class Meddling(MemoryStore):
+    """A store in which something happens just before a certain transaction."""
+
+    meddle: Callable[[Transaction], None] | None = None
+
+    def transact(self, transaction: Transaction) -> TransactionResult:
+        """As any, but for what happens before it, once."""
+        meddle, self.meddle = self.meddle, None
+        if meddle is not None:
+            meddle(transaction)
+            self.meddle = meddle
+        return super().transact(transaction)
+
+
+def before(world: World, needle: str, operations: tuple[Operation, ...]) -> None:
+    """Let something happen once, just before a transaction of the leader's that puts a key."""
+    store = world.store
+    store.__class__ = Meddling
+    assert isinstance(store, Meddling)
+    done: list[int] = []
+
+    def meddle(transaction: Transaction) -> None:
+        keys = [getattr(each, "key", "") for each in transaction.success]
+        if not done and any(key.startswith(needle) for key in keys):
+            done.append(1)
+            MemoryStore.transact(store, Transaction((), operations))
+
+    store.meddle = meddle
+
+
+def test_a_job_that_is_claimed_while_it_is_cancelled() -> None:
+    """The leader looks again, and tells its holder; the version has one result."""
+    world = World(roles=("manager",))
+    world.write(NETWORK)
+    world.settle()
+    job_id = world.job(NETWORK).id
+    lease = world.store.grant_lease(30.0).id
+    operator(world).cancel(job_id, "no")
+    ready = world.keys.place(Place.READY, job_id)
+    working = world.keys.place(Place.WORKING, job_id)
+    before(world, "/gohan-jobs/failed/", (Delete(ready), Put(working, b"somebody", lease)))
+    world.settle()
+    assert CANCELLED.encode() == world.text(key(world, "preempt", job_id))
+    world.transact(Delete(working), Put(world.keys.place(Place.FINISHED, job_id), b""))
+    world.settle()
+    assert [("CREATE_ERROR", 1, "cancelled: no")] == world.states_of(NETWORK)
+    stack = world.stack(NETWORK)
+    assert stack is not None
+    assert TENANT == stack.tenant_id
+
+
+def test_a_job_that_is_given_back_while_its_holder_is_told() -> None:
+    """The leader looks again, and ends it where it is."""
+    world = World(roles=("manager",))
+    world.write(NETWORK)
+    world.settle()
+    job_id = world.job(NETWORK).id
+    lease = world.store.grant_lease(30.0).id
+    ready = world.keys.place(Place.READY, job_id)
+    working = world.keys.place(Place.WORKING, job_id)
+    waiting = world.keys.place(Place.WAITING, job_id)
+    world.transact(Delete(ready), Put(working, b"somebody", lease))
+    world.settle()
+    operator(world).cancel(job_id, "no")
+    before(world, "/gohan-jobs/preempt/", (Delete(working), Put(waiting, b"heat_worker")))
+    world.settle()
+    assert [("CREATE_ERROR", 1, "cancelled: no")] == world.states_of(NETWORK)
+
+
+def test_a_skipped_job_that_is_claimed_meanwhile() -> None:
+    """The leader looks again."""
+    world = changed_without_a_worker()
+    first = workflow(world)[0].id
+    lease = world.store.grant_lease(30.0).id
+    ready = world.keys.place(Place.READY, first)
+    working = world.keys.place(Place.WORKING, first)
+    operator(world).cancel(first, "no")
+    before(world, world.keys.job(first), (Delete(ready), Put(working, b"somebody", lease)))
+    world.settle()
+    assert CANCELLED.encode() == world.text(key(world, "preempt", first))
+    world.transact(Delete(working), Put(world.keys.place(Place.FINISHED, first), b""))
+    world.settle()
+    assert [] == world.jobs()
+    assert ("MODIFY_ERROR", 2, "cancelled: no") == world.outcome(PORT)
+
+
+def test_a_config_that_goes_while_its_job_is_cancelled() -> None:
+    """There is nobody to tell, and nothing is left over."""
+    world = World(roles=("manager",))
+    world.write(DISK)
+    world.settle()
+    job_id = world.job(DISK).id
+    operator(world).cancel(job_id, "no")
+    before(world, "/gohan-jobs/failed/", (Delete("/config/v2.0/disks/d1"),))
+    world.settle()
+    assert None is world.outcome(DISK)
+    assert [] == requests(world)
+    assert [] == world.jobs()
+
+
+def test_a_request_for_something_too_large() -> None:
+    """What the store does not take is dropped, and said."""
+    world = done()
+    operator(world).retry(NETWORK)
+    manager = world.lifecycle._manager
+    assert manager is not None
+
+    def refuse(*_: object) -> bool:
+        raise TransactionTooLarge("/jobs/all/x", 9, 5)
+
+    manager._requests._retries._drafting.carry_out = refuse  # type: ignore[assignment]  # as if
+    world.settle()
+    assert ["/jobs/all/x: 9 bytes, the store takes 5"] == dropped(world)
+
+
+def test_a_request_that_somebody_takes_back() -> None:
+    """It is dropped without a word, since nobody asks any more."""
+    world = done()
+    ask(world, "v2.0/networks/n1")
+    taken = (Delete(key(world, "retries", "v2.0/networks/n1")),)
+    before(world, key(world, "retries", ""), taken)
+    world.settle()
+    gone = JobId("create", "heat_worker", "network", "n1", 1, "aaaaa")
+    cancel(world, gone)
+    before(world, key(world, "cancels", ""), (Delete(key(world, "cancels", gone)),))
+    world.settle()
+    assert [] == dropped(world)
+    assert [] == requests(world)
+
+
+def test_the_middle_of_a_workflow_that_runs() -> None:
+    """A later job is named while the first one runs: that is told to stop, then both go."""
+    world = changed_without_a_worker()
+    first, heat, _ = workflow(world)
+    lease = world.store.grant_lease(30.0).id
+    ready, working = (world.keys.place(p, first.id) for p in (Place.READY, Place.WORKING))
+    world.transact(Delete(ready), Put(working, b"somebody", lease))
+    operator(world).cancel(heat.id, "no")
+    world.settle()
+    world.transact(Delete(working), Put(world.keys.place(Place.FINISHED, first.id), b""))
+    world.settle()
+    assert [] == world.jobs()
+    assert ("MODIFY_ERROR", 2, "cancelled: no") == world.outcome(PORT)
+
+
+def test_what_is_possible_is_known_before() -> None:
+    """A question can be asked before anything is done."""
+    world, job_id = running()
+    operator(world).cancellable(job_id)
+    broken = world.keys.processed_of(world.path(NETWORK))
+    world.pass_time(62)
+    assert 1 == operator(world).retriable(NETWORK)
+    world.put(broken, b"no JSON")
+    reason = refusal(lambda: operator(world).retriable(NETWORK))
+    assert "version 1 is not planned yet: does a job manager run?" == reason
+
+
+def test_a_void_request_is_replaced() -> None:
+    """One of an earlier config, or that nobody can read, makes room for a new one."""
+    world = done()
+    world.lifecycle.close()
+    for text in (None, b"no JSON"):
+        ask(world, "v2.0/networks/n1", text=text)
+        assert not operator(world).retry(NETWORK).already
+        world.delete(key(world, "retries", "v2.0/networks/n1"))

@@ -17,7 +17,7 @@ from gohan_jobs.manager.desk import Desk
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.records import HeatStack, OnFailure, ResourceRef
 from gohan_jobs.rendering import stack_name
-from gohan_jobs.stores.base import Compare, Delete, Entry, Put, Transaction
+from gohan_jobs.stores.base import Compare, Delete, Entry, Operation, Put, Transaction
 
 __all__ = ["Cancellations"]
 
@@ -114,9 +114,9 @@ class Cancellations:
 
     def _end(self, job: Tracked, job_id: JobId, asked: Entry, request: CancelRequest) -> None:
         reason = f"{CANCELLED}: {request.reason}"
-        more = len(self._desk.board.workflow(job)) > 1
-        if job.on_failure == OnFailure.IGNORE and more:
-            self._skip(job, reason)  # its failure would let nobody down
+        later = self._desk.board.workflow(job)[1:]
+        if job.on_failure == OnFailure.IGNORE and later:
+            self._skip(job, later[0].job_id, reason, asked)  # its failure would let nobody down
         elif self._fail(job, reason, asked):
             self._asked.pop(str(job_id), None)
             self._told.pop(job.job_id, None)
@@ -129,13 +129,19 @@ class Cancellations:
                 )
             )
 
-    def _skip(self, job: Tracked, reason: str) -> None:
-        """End a job whose failure does not count; the next one of its workflow comes first then."""
-        desk = self._desk
+    def _skip(self, job: Tracked, following: JobId, reason: str, asked: Entry) -> None:
+        """End a job whose failure does not count; the request is for the one after it then."""
+        desk, own = self._desk, self._desk.queue.own
         end = desk.queue.end(job.job_id, job.path, place=job.place, revision=job.revision)
-        if desk.commit(end).succeeded:
+        moved: tuple[Operation, ...] = ()
+        if asked.key == own.cancel(job.job_id):
+            moved = Delete(asked.key), Put(own.cancel(following), asked.value)
+        unchanged = Compare.unchanged(asked.key, asked.mod_revision)
+        if desk.commit_all((end, Transaction((unchanged,), moved))).succeeded:
             desk.board.remove(job)
             desk.tell(job, JobCancelled, reason=reason)
+            if moved:
+                self._asked.pop(str(job.job_id), None)
         else:
             desk.refresh_job(job)
 
@@ -194,8 +200,9 @@ class Cancellations:
         gone = Transaction(
             (Compare.unchanged(asked.key, asked.mod_revision),), (Delete(asked.key),)
         )
-        self._desk.commit(gone)  # if not, there is a newer one, which will be heard
         self._asked.pop(name, None)
+        if not self._desk.commit(gone).succeeded:
+            return  # done by an earlier leader, or there is a newer one: both will be heard
         resource, version = ResourceRef("", name), None
         if job_id is not None:
             resource = ResourceRef(job_id.resource_type, job_id.resource_id)

@@ -141,8 +141,9 @@ class Retries:
         """Take back a request that can't be carried out, and say so."""
         key, revision = asked.entry.key, asked.entry.mod_revision
         gone = Transaction((Compare.unchanged(key, revision),), (Delete(key),))
-        self._desk.commit(gone)  # if not, there is a newer one, which will be heard
         self._asked.pop(asked.path, None)
+        if not self._desk.commit(gone).succeeded:
+            return  # done by an earlier leader, or there is a newer one: both will be heard
         by = "" if asked.request is None else asked.request.by
         version = None if asked.request is None else asked.request.version
         resource = asked.resource or ResourceRef("", asked.path)
