@@ -70,6 +70,7 @@ api_modules = [
     "gohan_jobs.keys",
     "gohan_jobs.handlers",
     "gohan_jobs.handler_options",
+    "gohan_jobs.admission",
     "gohan_jobs.instrumentation.background",
     "gohan_jobs.instrumentation.depths",
     "gohan_jobs.instrumentation.orchestrator",

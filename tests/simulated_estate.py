@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gohan_jobs.admission import Admission, AdmissionRequest, Veto
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.orchestrators.simulated import Call, SimulatedHeat
 from gohan_jobs.orchestrators.simulated import Outcome as HeatOutcome
@@ -19,6 +20,7 @@ __all__ = [
     "SCENARIOS",
     "SCHEMAS",
     "SMALL",
+    "VETOED",
     "Scenario",
     "cast",
     "settled",
@@ -180,11 +182,27 @@ def EVERYTHING(cast: Cast) -> None:  # noqa: N802 - likewise
     cast.put(70, "network-1", 2)
 
 
+def VETOED(cast: Cast) -> None:  # noqa: N802 - likewise
+    """Changes that may not be made before the windows of ``_admission``, and who waits for them."""
+    cast.put(1, "network-quota")
+    cast.put(2, "port-1", needs="network-quota")
+    cast.put(3, "network-broken")
+    cast.put(4, "port-2", needs="network-broken")
+    cast.put(5, "rule-quota", needs="port-2")
+    cast.put(6, "rule-quota", 2, needs="port-2")
+    cast.put(150, "network-broken", 2)
+    cast.delete(310, "rule-quota")
+    cast.put(311, "port-quota", needs="network-quota")
+    cast.delete(315, "port-1")
+    cast.delete(316, "port-quota")
+
+
 SCENARIOS: dict[str, Scenario] = {
     "small": SMALL,
     "overlap": OVERLAP,
     "failing": FAILING,
     "everything": EVERYTHING,
+    "vetoed": VETOED,
 }
 
 
@@ -207,11 +225,26 @@ def _heat(clock: VirtualClock) -> SimulatedHeat:
     return SimulatedHeat(clock, operation_seconds=3.0, outcome_of=outcome)
 
 
+def _admission(clock: VirtualClock) -> Admission:
+    """No change of what is called ``quota`` in two windows; about ``broken`` it fails at first."""
+    begin = clock.now()
+
+    def ask(request: AdmissionRequest) -> Veto | None:
+        since = clock.now() - begin
+        if request.resource.resource_id.endswith("quota") and (since < 70 or 300 < since < 340):
+            return Veto("not now", retry_after=11.0)
+        if request.resource.resource_id.endswith("broken") and since < 20:
+            raise RuntimeError("out of order")
+        return None
+
+    return ask
+
+
 def simulate(
     scenario: Scenario, *injections: Injection, seed: int = 0, **options: Any
 ) -> Simulation:
     """Run a scenario with some faults; the same arguments give the same run."""
-    simulation = Simulation(SCHEMAS, seed=seed, heat=_heat, **options)
+    simulation = Simulation(SCHEMAS, seed=seed, heat=_heat, admission=_admission, **options)
     scenario(cast(simulation))
     simulation.inject(*injections)
     simulation.run()

@@ -124,9 +124,11 @@ def test_the_first_trace_context_is_taken(caplog: pytest.LogCaptureFixture) -> N
 def test_a_resource_is_logged_as_a_text(caplog: pytest.LogCaptureFixture) -> None:
     """Type and id."""
     missing = ResourceRef("network", "n")
-    event = ConfigHeld(resource=ResourceRef("port", "p"), missing=missing, reason="why")
+    event = ConfigHeld(
+        resource=ResourceRef("port", "p"), missing=missing, reason="why", until="noon"
+    )
     record = logged(event, caplog)
-    expected = {"resource": "port:p", "missing": "network:n", "reason": "why"}
+    expected = {"resource": "port:p", "missing": "network:n", "reason": "why", "until": "noon"}
     assert (logging.WARNING, expected) == (record.levelno, record.__dict__["facts"])
 
 

@@ -10,6 +10,7 @@ from gohan_jobs.bookkeeping import Bookkeeping, Held
 from gohan_jobs.events import ConfigHeld
 from gohan_jobs.manager.desk import ManagerOptions
 from gohan_jobs.records import ResourceRef
+from gohan_jobs.schemas import Schema, Schemas
 from worlds import NETWORK, PORT, World
 
 _PORT = {"name": "p", "network_id": "n1"}
@@ -203,6 +204,30 @@ def test_a_deadline_that_nobody_can_read_is_over() -> None:
         world.restart()
         world.settle()
         assert "READ_ERROR" == (world.outcome(PORT) or ("",))[0]
+
+
+def test_two_that_wait_for_each_other_wait_no_longer_for_that() -> None:
+    """Nothing at the end of what they wait for was vetoed."""
+    schemas = Schemas(
+        Schema(
+            type=one,
+            prefix=f"v2.0/{one}s",
+            relations={"needs": other},
+            templates={"heat_worker": f"C{one}"},
+            state_versioning=True,
+        )
+        for one, other in (("hen", "egg"), ("egg", "hen"))
+    )
+    world = World(
+        schemas=schemas,
+        templates={"hen": {"network": "Megg:needs:link"}, "egg": {"network": "Mhen:needs:link"}},
+    )
+    hen, egg = ResourceRef("hen", "h"), ResourceRef("egg", "e")
+    world.write(hen, {"needs": "e"})
+    world.write(egg, {"needs": "h"})
+    world.pass_time(62)
+    outcomes = [(world.outcome(one) or ("",))[0] for one in (hen, egg)]
+    assert ["READ_ERROR", "READ_ERROR"] == outcomes
 
 
 def test_secrets_are_kept_out_of_the_note() -> None:

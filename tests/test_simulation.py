@@ -11,6 +11,7 @@ from functools import cache
 
 import pytest
 
+from gohan_jobs.events import Event, LeaderElected
 from gohan_jobs.testing.simulation import Fault, Injection, Simulation, every_injection
 from history import changes_after, problems_of
 from simulated_estate import SCENARIOS, SCHEMAS, settled, simulate
@@ -93,6 +94,24 @@ def test_a_fault_at_every_call(fault: Fault, chunk: int) -> None:
     """One fault at each call of each process in turn: the end is that of the undisturbed run."""
     injections = list(every_injection(undisturbed("overlap"), [fault]))
     assert all_wrong("overlap", injections[chunk::_CHUNKS]) == []
+
+
+@pytest.mark.slow  # a run is long: its windows have to pass
+@pytest.mark.parametrize("fault", Fault)
+def test_a_fault_while_changes_are_held(fault: Fault) -> None:
+    """Likewise at every fifth call of the leading job manager: another takes over what it holds."""
+    found = every_injection(undisturbed("vetoed"), [fault])
+    injections = [injection for injection in found if injection.process == _leader("vetoed")]
+    assert all_wrong("vetoed", injections[list(Fault).index(fault) % 5 :: 5]) == []
+
+
+def _leader(name: str) -> str:
+    """The process that leads in the undisturbed run."""
+    return next(who for _, who, event in undisturbed(name).events if _leads(event))
+
+
+def _leads(event: Event) -> bool:
+    return isinstance(event, LeaderElected)
 
 
 @pytest.mark.slow  # the quick part has every call in turn

@@ -18,10 +18,12 @@ from gohan_jobs._version import __version__
 
 if TYPE_CHECKING:
     from gohan_jobs import exceptions
+    from gohan_jobs.admission import AdmissionRequest, Allow, Veto
     from gohan_jobs.clock import Clock, SystemClock, VirtualClock
     from gohan_jobs.codec import Codec, Spelling, dumps, loads
     from gohan_jobs.events import Hook, log_event
     from gohan_jobs.exceptions import GohanJobsError
+    from gohan_jobs.handler_options import HandlerOptions
     from gohan_jobs.handlers import (
         Done,
         GiveUp,
@@ -72,6 +74,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action",
+    "AdmissionRequest",
+    "Allow",
     "Clock",
     "Codec",
     "Completed",
@@ -83,6 +87,7 @@ __all__ = [
     "GiveUp",
     "GohanJobsError",
     "Handler",
+    "HandlerOptions",
     "Handlers",
     "HeatOrchestrator",
     "HeatStack",
@@ -127,6 +132,7 @@ __all__ = [
     "Superseded",
     "SystemClock",
     "UnknownField",
+    "Veto",
     "VirtualClock",
     "WorkerOptions",
     "WorkerState",
@@ -138,10 +144,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "admission": ("AdmissionRequest", "Allow", "Veto"),
     "clock": ("Clock", "SystemClock", "VirtualClock"),
     "codec": ("Codec", "Spelling", "dumps", "loads"),
     "events": ("Hook", "log_event"),
     "exceptions": ("GohanJobsError",),
+    "handler_options": ("HandlerOptions",),
     "handlers": (
         "Done",
         "GiveUp",

@@ -25,6 +25,7 @@ __all__ = [
     "ConfigHeld",
     "ConfigRejected",
     "ConfigSetAside",
+    "ConfigVetoed",
     "Event",
     "Events",
     "Hook",
@@ -226,6 +227,23 @@ class ConfigHeld(_OfResource):
 
 
 @attrs.frozen(kw_only=True)
+class ConfigVetoed(_OfResource):
+    """The admission hook lets a change not be queued now (:mod:`gohan_jobs.admission`).
+
+    Told each time that it says so.
+
+    Attributes:
+        reason: why.
+        until: time of day at which it is asked again, ISO 8601, unless the config changes before.
+        failed: whether the hook failed, rather than said so.
+    """
+
+    reason: str
+    until: str
+    failed: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class ConfigRejected(_OfResource):
     """A config can't be planned; its ``/state`` says so.
 
@@ -412,6 +430,7 @@ _LEVELS: dict[type[Event], int] = {
     StoreTroubled: logging.WARNING,
     ConfigHeld: logging.WARNING,
     RequestDropped: logging.WARNING,
+    ConfigVetoed: logging.WARNING,
     OrchestratorCalled: logging.DEBUG,
     JobHandedBack: logging.WARNING,
 }

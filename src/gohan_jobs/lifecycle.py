@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from gohan_jobs import acceptance, preflight
+from gohan_jobs.admission import Admission
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec, Spelling
 from gohan_jobs.dry_run import DryRun
@@ -75,6 +76,8 @@ class Lifecycle:
         worker: how the worker behaves.
         seed: makes suffixes, uuids and choices repeatable, for tests.
         suffix: gives suffixes of job ids, instead of random ones.
+        admission: is asked before a change is queued, and may veto it: a quota, a maintenance
+            window. Give the same to every process with the role ``manager``.
 
     Raises:
         ValueError: an unknown role, or a lease that no request to the orchestrator fits in.
@@ -98,6 +101,7 @@ class Lifecycle:
         worker: WorkerOptions | None = None,
         seed: int | None = None,
         suffix: Callable[[], str] | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self.store = store
         self.orchestrator = orchestrator
@@ -115,6 +119,7 @@ class Lifecycle:
         self._events = Events(hooks)
         self._rng = random.Random(seed)  # noqa: S311 - ids, not secrets
         self._suffix = suffix or self._random_suffix
+        self._admission = admission
         self._roles = frozenset(roles)
         unknown = self._roles - {Role.MANAGER, Role.WORKER}
         if unknown:
@@ -468,6 +473,7 @@ class Lifecycle:
             suffix=self._suffix,
             options=self._manager_options,
             wake=lambda: self._wake(Role.MANAGER),
+            admission=self._admission,
         )
 
     def _make_worker(self) -> Worker | None:

@@ -25,6 +25,8 @@ class Pending:
         tries: how often its transaction has failed.
         reread: whether the estate has it already, so that ``entry`` is not to be applied.
         again: whether an operator wants it done though it has been (``rules`` 12).
+        woken: whether it is only looked at again, since what it waits for has changed, or its time
+            has come: that is no news to those that wait for it.
     """
 
     path: ResourcePath
@@ -34,6 +36,7 @@ class Pending:
     tries: int = 0
     reread: bool = False
     again: bool = False
+    woken: bool = False
 
 
 @attrs.frozen(kw_only=True)

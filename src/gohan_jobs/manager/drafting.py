@@ -197,6 +197,7 @@ class Drafting:
     def done(self, draft: Draft, result: TransactionResult) -> None:
         """A draft's transaction has succeeded: what it wrote is known."""
         desk, plan, path = self._desk, draft.plan, draft.pending.path
+        desk.held.pop(path, None)
         if isinstance(plan, Adopt | Publish | Enqueue):
             desk.estate.put_processed(path, self._written(path, plan.processed, result))
             desk.orphans.discard(path)

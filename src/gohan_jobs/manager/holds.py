@@ -12,12 +12,12 @@ from collections.abc import Callable
 import attrs
 
 from gohan_jobs.bookkeeping import Held
-from gohan_jobs.events import ConfigHeld
+from gohan_jobs.events import ConfigHeld, ConfigVetoed, Event
 from gohan_jobs.exceptions import InvalidRecord
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.manager.changes import Draft, Pending
 from gohan_jobs.manager.desk import Desk
-from gohan_jobs.planning import Hold
+from gohan_jobs.planning import Enqueue, Hold
 from gohan_jobs.records import ResourceRef
 from gohan_jobs.stores.base import Entry
 
@@ -66,15 +66,48 @@ class Holds:
         Its wait begins when that version is held first, whoever leads, and whatever else it waits
         for by then.
         """
-        desk, path = self._desk, pending.path
+        path = pending.path
         held = self._waiting_since(path, pending.revision, plan)
-        self.expect(path, plan.missing)
-        known, revision = desk.held.get(path, (None, 0))
+        self._expect(path, plan.missing)
+        return self.note(pending, plan, held)
+
+    def note(self, pending: Pending, plan: Hold | Enqueue, held: Held) -> Draft | None:
+        """The note that a plan is not carried out yet; None if it is there already."""
+        path = pending.path
+        known, revision = self._desk.held.get(path, (None, 0))
         if held == known:
             self._set_timer(path, held)
             return None
-        transaction = desk.queue.hold(path, held, revision)
+        transaction = self._desk.queue.hold(path, held, revision)
         return Draft(pending=pending, plan=plan, transaction=transaction, held=held)
+
+    def extended(self, pending: Pending, plan: Hold) -> Draft | None:
+        """A longer wait for what was vetoed, once the time is over; None if there is none.
+
+        What is vetoed may come yet, so whoever waits for it, through whatever else is held, goes on
+        waiting.
+        """
+        held = self._waiting_since(pending.path, pending.revision, plan)
+        veto = self._veto_behind(held)
+        if veto is None:
+            return None
+        seconds = self._desk.seconds_until(veto.until) + self._desk.options.hold_time
+        return self.note(pending, plan, attrs.evolve(held, until=self.later(seconds)))
+
+    def _veto_behind(self, held: Held) -> Held | None:
+        """The veto at the end of what a config waits for."""
+        seen: set[str] = set()
+        while not held.vetoed:
+            resource_type, _, resource_id = held.missing.partition(":")
+            schema = self._desk.schemas.by_type(resource_type)
+            if schema is None or held.missing in seen:
+                return None
+            seen.add(held.missing)
+            following = self._desk.held.get(schema.path_of(resource_id), (None, 0))[0]
+            if following is None:
+                return None
+            held = following
+        return held
 
     def _waiting_since(self, path: ResourcePath, revision: int, plan: Hold) -> Held:
         desk = self._desk
@@ -106,23 +139,19 @@ class Holds:
         self._desk.held[path] = held, revision
         self._due.pop(path, None)
         self._set_timer(path, held)
-        if isinstance(draft.plan, Hold):
-            self._tell_first(path, held, draft.plan, before)
+        if not isinstance(draft.plan, Hold):
+            self._expect_nothing(path)
+            self._tell(path, held, ConfigVetoed, failed=held.tries > 0)
+        elif before is None or before.vetoed:
+            self._tell(path, held, ConfigHeld, missing=draft.plan.missing)
 
-    def _tell_first(self, path: ResourcePath, held: Held, plan: Hold, before: Held | None) -> None:
-        if before is not None and not before.vetoed:
-            return
+    def _tell(
+        self, path: ResourcePath, held: Held, kind: Callable[..., Event], **facts: object
+    ) -> None:
         resource = self._desk.estate.reference(path)
         assert resource is not None  # noqa: S101 - it was planned
-        self._desk.events.emit(
-            ConfigHeld(
-                resource=resource,
-                version=held.version,
-                missing=plan.missing,
-                reason=held.reason,
-                until=held.until,
-            )
-        )
+        told = {"version": held.version, "reason": held.reason, "until": held.until, **facts}
+        self._desk.events.emit(kind(resource=resource, **told))
 
     # Asking.
 
@@ -130,6 +159,11 @@ class Holds:
         """What holds that revision of a config (0: its removal); None if nothing does."""
         held = self._desk.held.get(path, (None, 0))[0]
         return held if held is not None and held.config_mod == revision else None
+
+    def is_due(self, path: ResourcePath, held: Held) -> bool:
+        """Whether the time of what is held has come."""
+        self._set_timer(path, held)
+        return self._desk.clock.now() >= self._due[path]
 
     def waiting_for(self, resource: ResourceRef) -> tuple[ResourcePath, ...]:
         """The configs held for something."""
@@ -152,7 +186,7 @@ class Holds:
 
     # Waiting.
 
-    def expect(self, path: ResourcePath, missing: ResourceRef) -> None:
+    def _expect(self, path: ResourcePath, missing: ResourceRef) -> None:
         """A config is to be looked at again when something appears."""
         self._expect_nothing(path)
         self._missing[path] = missing
@@ -177,6 +211,9 @@ class Holds:
 
     def _over(self, path: ResourcePath, due: float) -> None:
         if self._due.get(path) != due:
+            return
+        if path not in self._desk.held:
+            self.release(path)  # something else was done about it
             return
         self._overdue(path)
         if self._due.get(path) == due:  # something changed under it

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from gohan_jobs.admission import Admission
 from gohan_jobs.bookkeeping import Band
 from gohan_jobs.exceptions import GohanJobsError, TransactionTooLarge
 from gohan_jobs.keys import JobId, ResourcePath
@@ -16,6 +17,7 @@ from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.drafting import Drafting
 from gohan_jobs.manager.holds import Holds
 from gohan_jobs.manager.quota import Quota
+from gohan_jobs.manager.vetoes import Vetoes
 from gohan_jobs.planning import (
     Change,
     Enqueue,
@@ -45,12 +47,14 @@ class Intake:
 
     Args:
         desk: what is known, and how to write.
+        admission: is asked before anything is queued.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, admission: Admission | None = None) -> None:
         self._desk = desk
         self._drafting = Drafting(desk)
         self._holds = Holds(desk, self._hold_over)
+        self._vetoes = Vetoes(desk, self._holds, admission)
         self._fresh: deque[Pending] = deque()
         self._resync: deque[Pending] = deque()
         self._latest: dict[ResourcePath, int] = {}
@@ -84,7 +88,8 @@ class Intake:
         for path in self._holds.waiting_for(resource):
             entry = self._desk.estate.config_entry(path)
             if entry is not None:
-                self._fresh.append(Pending(path, entry, entry.mod_revision, reread=True))
+                woken = Pending(path, entry, entry.mod_revision, reread=True, woken=True)
+                self._fresh.append(woken)
 
     def step(self) -> bool:
         """Handle the next changes, as many as fit one transaction; whether there were any."""
@@ -232,7 +237,8 @@ class Intake:
         if desk.quarantine.get(entry.key, (0, 0))[0] != entry.mod_revision:
             desk.pardon(entry.key)
         plan = self._plan(path, entry, schema, resource, config)
-        self.appeared(resource)
+        if not pending.woken:  # or two that wait for each other would wake each other for ever
+            self.appeared(resource)
         pending = attrs.evolve(pending, revision=entry.mod_revision)
         return self._draft(pending, plan, resource, entry, config)
 
@@ -275,6 +281,10 @@ class Intake:
             return None
         if isinstance(plan, Publish) and self._await_jobs(pending, resource, plan.collapse):
             return None
+        if isinstance(plan, Enqueue):
+            held = self._vetoes.judge(pending.path, resource, entry, plan)
+            if held is not None:
+                return self._holds.note(pending, plan, held)
         draft = self._drafting.draft(pending, plan, entry)
         if draft is None:
             self._holds.let_go(pending.path)
@@ -321,7 +331,8 @@ class Intake:
         for draft in drafts:
             self._assumed.remove(draft)
             self._holds.done(draft, result.revision)
-            self._drafting.done(draft, result)
+            if draft.held is None:
+                self._drafting.done(draft, result)
             if draft.jobs:
                 self._appeared_at(draft.pending.path)
 
@@ -378,22 +389,33 @@ class Intake:
         self._carry_out([draft])
 
     def _hold_over(self, path: ResourcePath) -> None:
-        """A wait is over: one last try, then its error is published (``rules`` 5)."""
-        desk = self._desk
-        entry, identified = desk.estate.config_entry(path), desk.estate.identify(path)
-        revision = 0 if entry is None else entry.mod_revision
-        if entry is None or self._holds.of(path, revision) is None:
+        """A wait is over: it is tried again after a veto, once more after a wait."""
+        entry = self._desk.estate.config_entry(path)
+        held = self._holds.of(path, 0 if entry is None else entry.mod_revision)
+        if held is None:
             return  # a later change is on its way
+        if held.vetoed:
+            woken = Pending(path, entry, held.config_mod, reread=True, woken=True)
+            self._fresh.append(woken)
+            return
+        assert entry is not None  # noqa: S101 - a removal waits for nothing
+        self._last_try(path, entry)
+
+    def _last_try(self, path: ResourcePath, entry: Entry) -> None:
+        """Plan it, or its error is published (``rules`` 5), unless what it needs was vetoed."""
+        desk, revision = self._desk, entry.mod_revision
+        identified = desk.estate.identify(path)
         config = desk.estate.config(path)
         assert identified is not None  # noqa: S101 - it was held
         assert config is not None  # noqa: S101 - likewise
         schema, resource = identified
         pending = Pending(path, entry, revision, reread=True)
         plan = self._plan(path, entry, schema, resource, config)
-        if isinstance(plan, Hold):
-            plan = plan.otherwise
         try:
-            draft = self._draft(pending, plan, resource, entry, config)
+            draft = self._holds.extended(pending, plan) if isinstance(plan, Hold) else None
+            if draft is None:
+                plan = plan.otherwise if isinstance(plan, Hold) else plan
+                draft = self._draft(pending, plan, resource, entry, config)
             if draft is not None:
                 self._assume(draft)
                 self._carry_out([draft])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gohan_jobs.acceptance import Acceptances
+from gohan_jobs.admission import Admission
 from gohan_jobs.board import Board
 from gohan_jobs.clock import Clock
 from gohan_jobs.codec import Codec
@@ -53,6 +54,7 @@ class Manager:
         suffix: gives suffixes of job ids.
         options: how it behaves.
         wake: called, on any thread, when :meth:`step` may have something to do.
+        admission: is asked before anything is queued.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Manager:
         suffix: Callable[[], str],
         options: ManagerOptions,
         wake: Callable[[], None] | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._store = store
         self._events = events
@@ -95,7 +98,7 @@ class Manager:
             redactor=redactor,
             suffix=suffix,
         )
-        self._intake = Intake(self._desk)
+        self._intake = Intake(self._desk, admission)
         self._dispatch = Dispatch(self._desk)
         self._reports = Reports(self._desk)
         self._repairs = Repairs(self._desk)

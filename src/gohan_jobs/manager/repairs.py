@@ -90,8 +90,8 @@ class Repairs:
     def _plan(self, path: ResourcePath, asked: Entry, entry: Entry | None) -> Enqueue | None:
         desk = self._desk
         identified = desk.estate.identify(path)
-        if identified is None:
-            return None
+        if identified is None or path in desk.held:
+            return None  # a held change is not to be done by the way; once it is, all is right
         schema, resource = identified
         try:
             tenant = desk.queue.own.loads(asked.key, asked.value, Repair).tenant

@@ -27,6 +27,7 @@ import random
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from gohan_jobs.admission import Admission
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.events import Event as LifecycleEvent
@@ -85,6 +86,7 @@ class Simulation:
         worker: how workers behave.
         heat: gets the clock, makes the orchestrator; by default a simulated Heat whose operations
             take three seconds.
+        admission: gets the clock, makes the hook that job managers ask before they queue anything.
         tenants: whose stacks :meth:`outcome` looks at.
         lag: probability that a watch holds back what it has when it is polled.
         meddling: probability that another process works while a call is under way.
@@ -112,6 +114,7 @@ class Simulation:
         manager: ManagerOptions | None = None,
         worker: WorkerOptions | None = None,
         heat: Callable[[VirtualClock], SimulatedHeat] | None = None,
+        admission: Callable[[VirtualClock], Admission] | None = None,
         tenants: Collection[str] = ("t",),
         lag: float = 0.0,
         meddling: float = 0.0,
@@ -130,6 +133,7 @@ class Simulation:
         self._handlers = handlers
         self._manager = manager or ManagerOptions(claim_pause=self.orchestrator.request_timeout)
         self._worker = worker or WorkerOptions()
+        self._admission = None if admission is None else admission(self.clock)
         self._tenants = tuple(tenants)
         self._meddling = meddling
         self._restart_after = restart_after
@@ -257,6 +261,7 @@ class Simulation:
             manager=self._manager,
             worker=self._worker,
             seed=self._rng.getrandbits(64),
+            admission=self._admission,
         )
 
     def _kill(self, process: Process) -> None:
