@@ -18,8 +18,8 @@ MAKES_THREADS = {
 HAS_THREADS = {
     "cli/probes.py",  # a server
     "instrumentation/background.py",  # tells slow hooks
+    "loops.py",  # a lifecycle's
     "orchestrators/simulated/server.py",  # a server
-    "runtime.py",  # a lifecycle's
     "stores/etcd/watch.py",  # a stream of gRPC's
 }
 """The modules that have threads made for them."""

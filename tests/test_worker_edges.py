@@ -26,8 +26,9 @@ from gohan_jobs.exceptions import Compacted, GohanJobsError, StoreError, StoreUn
 from gohan_jobs.handlers import Done, GiveUp, JobContext, Later, Outcome, RetryLater
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.lifecycle import Completed, Lifecycle, Role
+from gohan_jobs.loops import Keeper
 from gohan_jobs.records import OnFailure
-from gohan_jobs.runtime import Keeper, SwitchingExecutor, Threads
+from gohan_jobs.runtime import SwitchingExecutor, Threads
 from gohan_jobs.schemas import Schema, Schemas
 from gohan_jobs.stores.base import Delete, Put
 from gohan_jobs.testing.faults import FaultyStore

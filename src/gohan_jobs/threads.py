@@ -1,7 +1,8 @@
 """Makes every thread of this library, and names them alike.
 
-Who starts and ends them: :mod:`gohan_jobs.runtime` those of a lifecycle; each watch on etcd, each
-server of probes or of a simulated Heat, and each ``BackgroundHook`` its own one.
+Only the pool that runs handlers makes its own. Who starts and ends them: :mod:`gohan_jobs.runtime`
+those of a lifecycle; each watch on etcd, each server of probes or of a simulated Heat, and each
+``BackgroundHook`` its own one.
 """
 
 from __future__ import annotations

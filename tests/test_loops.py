@@ -12,7 +12,7 @@ import pytest
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.events import Event, Events, StoreRecovered, StoreTroubled
 from gohan_jobs.exceptions import StoreRefused, StoreUnavailable
-from gohan_jobs.runtime import Keeper, Loop
+from gohan_jobs.loops import Keeper, Loop
 
 REFUSED = StoreRefused("no")
 
@@ -45,7 +45,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             made.append(timeout or 0.0)
             return super().wait(0.0)
 
-    monkeypatch.setattr("gohan_jobs.runtime.random", SimpleNamespace(random=lambda: 0.5))
+    monkeypatch.setattr("gohan_jobs.loops.random", SimpleNamespace(random=lambda: 0.5))
     new = Loop.__init__
 
     def init(self: Loop, *arguments: Any) -> None:
@@ -87,7 +87,7 @@ def test_a_busy_loop_recovers(pauses: list[float], monkeypatch: pytest.MonkeyPat
     """Five seconds without a failure are enough, though there is always something to do."""
     times = iter([0.0, 4.0, 5.0, 6.0])
     clock = SimpleNamespace(monotonic=lambda: next(times))
-    monkeypatch.setattr("gohan_jobs.runtime.time", clock)
+    monkeypatch.setattr("gohan_jobs.loops.time", clock)
     told = run(*[REFUSED] * 2, *[True] * 3, REFUSED)
     assert [0.05, 0.1, 0.05] == pauses
     assert [2, 1] == [event.failures for event in told if isinstance(event, StoreRecovered)]
