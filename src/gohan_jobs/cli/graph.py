@@ -48,7 +48,8 @@ def command(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
 
     In the text, below each job is what it waits for. Exit status 1 if there is no unfinished job.
     """
-    if (options["resource_id"] is None) != options["everything"]:
+    given = [options[name] for name in ("resource_type", "resource_id")]
+    if given.count(None) != (2 if options["everything"] else 0):
         raise click.UsageError("give TYPE and ID, or --all")
     with deployment(ctx, options) as found:
         graph = _read(found, options)
