@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gohan_jobs.keys import JobId, Keys, Place
     from gohan_jobs.lifecycle import Completed, Failed, Lifecycle, Result, Role, Superseded
     from gohan_jobs.manager import ManagerOptions
+    from gohan_jobs.operations import Operator
     from gohan_jobs.orchestrators.base import Orchestrator
     from gohan_jobs.orchestrators.heat import HeatOrchestrator
     from gohan_jobs.orchestrators.simulated import SimulatedHeat
@@ -107,6 +108,7 @@ __all__ = [
     "MonitoringStatus",
     "Observe",
     "OnFailure",
+    "Operator",
     "OrchestrationState",
     "Orchestrator",
     "Param",
@@ -164,6 +166,7 @@ _HOMES = {
     "keys": ("JobId", "Keys", "Place"),
     "lifecycle": ("Completed", "Failed", "Lifecycle", "Result", "Role", "Superseded"),
     "manager": ("ManagerOptions",),
+    "operations": ("Operator",),
     "orchestrators.base": ("Orchestrator",),
     "orchestrators.heat": ("HeatOrchestrator",),
     "orchestrators.simulated": ("SimulatedHeat",),
