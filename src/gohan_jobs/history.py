@@ -23,6 +23,7 @@ __all__ = ["History", "HistoryEntry", "read_history"]
 
 _ATTEMPTS = 5
 _LONGEST = 30.0
+_MARKERS = 50
 
 
 @attrs.frozen(kw_only=True)
@@ -78,8 +79,9 @@ def read_history(
 ) -> History:
     """Every change of a resource's records and jobs that the store still remembers.
 
-    What is there now is waited for. Of what has been removed again nobody can say whether more of
-    it is still on its way, so that the end is when nothing has come for ``patience`` seconds.
+    What is there now is waited for, and so is another key that is. Of what has been removed again
+    nobody can say whether more of it is still on its way: the end is when after that nothing has
+    come for ``patience`` seconds.
 
     Args:
         store: where everything is kept.
@@ -98,7 +100,7 @@ def read_history(
     start = 1
     for _ in range(_ATTEMPTS):
         try:
-            found = _Past(store, prefixes, path, start, store.revision()).read(patience)
+            found = _Past(store, prefixes, codec.keys, start, store.revision()).read(patience)
         except Compacted as error:
             start = error.revision + 1
         else:
@@ -136,6 +138,8 @@ class _Reading:
     watch: Watch
     there: Mapping[str, int]
     """The keys that are there at the end, and when they were changed last."""
+    marks: bool = False
+    """Whether only that something comes counts, not what."""
     last: dict[str, _Change] = attrs.field(factory=dict)
     reached: int = 0
 
@@ -155,7 +159,7 @@ class _Past:
 
     store: Store
     prefixes: tuple[str, ...]
-    path: ResourcePath
+    keys: Keys
     start: int
     end: int
     changes: list[_Change] = attrs.field(factory=list)
@@ -165,7 +169,8 @@ class _Past:
             self.changes.append(change)
         if self.start <= self.end:
             with contextlib.ExitStack() as stack:
-                self._follow([self._open(stack, prefix) for prefix in self.prefixes], patience)
+                readings = [self._open(stack, prefix) for prefix in self.prefixes]
+                self._follow([*readings, *self._markers(stack)], patience)
         # What changed in one revision, in the order in which it comes about.
         order = {prefix: number for number, prefix in enumerate(self.prefixes)}
         self.changes.sort(key=lambda change: (change.revision, order[self._prefix(change.key)]))
@@ -187,6 +192,19 @@ class _Past:
             if self._prefix(change.key) == prefix:
                 reading.last[change.key] = change
         return reading
+
+    def _markers(self, stack: contextlib.ExitStack) -> Iterator[_Reading]:
+        """A key of which it is known that a watch will tell: then others have told, too.
+
+        etcd looks for what is old for all new watches at once, and that may take it seconds.
+        """
+        page = self.store.entries(self.keys.config, limit=_MARKERS, revision=self.end)
+        found = [self.store.get(self.keys.leader), *page.entries]
+        there = [e for e in found if e is not None and self.start <= e.mod_revision <= self.end]
+        for entry in sorted(there, key=lambda entry: entry.mod_revision)[-1:]:
+            watch = self.store.watch(entry.key, self.start)
+            stack.callback(watch.close)
+            yield _Reading(entry.key, watch, {entry.key: entry.mod_revision}, marks=True)
 
     def _entries(self, prefix: str, revision: int) -> Iterator[Entry]:
         for page in scan(self.store, prefix, revision=revision):
@@ -225,7 +243,8 @@ class _Past:
                 value = None if event.entry is None else event.entry.value
                 change = _Change(event.revision, event.key, value)
                 reading.last[event.key] = change
-                self.changes.append(change)
+                if not reading.marks:
+                    self.changes.append(change)
         return True
 
 
