@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
+from gohan_jobs.admission import AdmissionRequest, Allow, Verdict, Veto
 from gohan_jobs.bookkeeping import CANCELLED, CancelRequest, Failure, JobNotes, RetryRequest
 from gohan_jobs.events import (
     JobCancelled,
@@ -896,3 +897,23 @@ def test_a_void_request_is_replaced() -> None:
         ask(world, "v2.0/networks/n1", text=text)
         assert not operator(world).retry(NETWORK).already
         world.delete(key(world, "retries", "v2.0/networks/n1"))
+
+
+def test_a_retry_may_be_vetoed() -> None:
+    """The admission hook has its say; who asked can ask again."""
+    closed: list[str] = []
+
+    def admission(request: AdmissionRequest) -> Verdict:
+        return Veto(closed[0]) if closed else Allow()
+
+    world = done(admission=admission)
+    closed.append("maintenance")
+    operator(world).retry(NETWORK)
+    world.pass_time(5)
+    (reason,) = dropped(world)
+    assert reason.startswith("vetoed, ask again at 2018-02-19T")
+    assert reason.endswith(": maintenance")
+    closed.clear()
+    operator(world).retry(NETWORK)
+    world.pass_time(70)
+    assert ("MODIFY_COMPLETED", 1, "") == world.outcome(NETWORK)

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from gohan_jobs.admission import Admission
-from gohan_jobs.bookkeeping import Band
+from gohan_jobs.bookkeeping import Band, Held
 from gohan_jobs.exceptions import GohanJobsError, TransactionTooLarge
 from gohan_jobs.keys import JobId, ResourcePath
 from gohan_jobs.manager.changes import Draft, Pending
@@ -77,6 +77,12 @@ class Intake:
     def held(self, path: ResourcePath, entry: Entry) -> None:
         """A new leader has read that a change is held; it is in line, to be looked at again."""
         self._holds.found(path, entry)
+
+    def veto(
+        self, path: ResourcePath, resource: ResourceRef, entry: Entry, plan: Enqueue
+    ) -> Held | None:
+        """What the admission hook has against a plan that did not come from a change."""
+        return self._vetoes.judge(path, resource, entry, plan)
 
     def receive(self, pending: Pending) -> None:
         """Take in a change."""

@@ -102,7 +102,7 @@ class Manager:
         self._dispatch = Dispatch(self._desk)
         self._reports = Reports(self._desk)
         self._repairs = Repairs(self._desk)
-        self._requests = Requests(self._desk)
+        self._requests = Requests(self._desk, self._intake.veto)
         self._loader = Loader(
             self._desk,
             intake=self._intake,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gohan_jobs.manager.cancellations import Cancellations
 from gohan_jobs.manager.desk import Desk
-from gohan_jobs.manager.retries import Retries
+from gohan_jobs.manager.retries import Retries, Veto
 from gohan_jobs.stores.base import Entry
 
 __all__ = ["Requests"]
@@ -15,11 +15,12 @@ class Requests:
 
     Args:
         desk: what is known, and how to write.
+        veto: asks the admission hook about a plan.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, veto: Veto) -> None:
         self._own = desk.queue.own
-        self._retries = Retries(desk)
+        self._retries = Retries(desk, veto)
         self._cancellations = Cancellations(desk)
 
     def clear(self) -> None:

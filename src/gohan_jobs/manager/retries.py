@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import attrs
 
-from gohan_jobs.bookkeeping import RetryRequest
+from gohan_jobs.bookkeeping import Held, RetryRequest
 from gohan_jobs.events import RequestCarriedOut, RequestDropped
 from gohan_jobs.exceptions import GohanJobsError, TransactionTooLarge
 from gohan_jobs.keys import ResourcePath
@@ -16,7 +19,10 @@ from gohan_jobs.planning.changes import plan_without_looking_back
 from gohan_jobs.records import ResourceRef
 from gohan_jobs.stores.base import Compare, Delete, Entry, Transaction
 
-__all__ = ["Retries"]
+__all__ = ["Retries", "Veto"]
+
+Veto: TypeAlias = Callable[[ResourcePath, ResourceRef, Entry, Enqueue], Held | None]
+"""What the admission hook has against a plan."""
 
 _RETRY = "retry"
 
@@ -40,10 +46,13 @@ class Retries:
 
     Args:
         desk: what is known, and how to write.
+        veto: asks the admission hook about a plan: what it does not allow is not done later
+            either, since who asked for it is there to ask again.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, veto: Veto) -> None:
         self._desk = desk
+        self._veto = veto
         self._drafting = Drafting(desk)
         self._asked: dict[ResourcePath, Entry] = {}
 
@@ -95,6 +104,10 @@ class Retries:
         plan = plan_without_looking_back(change, desk.view, desk.schemas, desk.suffix)
         plan = plan.otherwise if isinstance(plan, Hold) else plan
         assert isinstance(plan, Enqueue | Publish)  # noqa: S101 - nothing else is left
+        if isinstance(plan, Enqueue):
+            held = self._veto(path, change.resource, entry, plan)
+            if held is not None:
+                raise _Void(f"vetoed, ask again at {held.until}: {held.reason}")
         pending = Pending(path, entry, entry.mod_revision, reread=True, again=True)
         draft = self._drafting.draft(pending, plan, entry)
         assert draft is not None  # noqa: S101 - a result or a job is always written
