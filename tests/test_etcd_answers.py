@@ -393,3 +393,23 @@ def test_reading_beyond_the_prefix(store: EtcdStore) -> None:
     """A page that begins after its prefix is empty, whatever the revision."""
     assert store.entries("/a", after="/b", revision=7).revision == 7
     assert store.transact(Transaction(success=(Get("/a"),))).results == (None,)
+
+
+def test_events_that_were_delivered_before_are_none(store: EtcdStore) -> None:
+    """A server may repeat, after a break, what was before the revision asked for."""
+    rpc = store._connection.rpc
+    start = store.revision() + 1
+    header = rpc.ResponseHeader(revision=start + 1)
+    answers = [rpc.WatchResponse(header=header) for _ in range(2)]
+    for answer, revision in zip(answers, (start - 1, start), strict=True):
+        pair = answer.events.add().kv
+        pair.key, pair.create_revision, pair.mod_revision = b"/a", revision, revision
+    calls = [Call(answers)]
+    ended = threading.Event()
+    store._connection._watch = lambda *_, **__: calls.pop() if calls else Endless(ended)
+    watch = store.watch("/a", start)
+    batch = watch.poll(PATIENCE)
+    assert batch is not None
+    assert [start] == [event.revision for event in batch.events]
+    assert watch.poll(0.05) is None
+    watch.close()

@@ -234,7 +234,7 @@ def test_a_removal_that_does_not_fit_is_set_aside() -> None:
     world = troubled.world
     world.write(DISK, {"name": "d"})
     world.settle()
-    troubled.store.fail("transact", error=_too_large)
+    troubled.store.fail("transact", on=2, error=_too_large)  # after a look at where its job stands
     world.remove_config(DISK)
     world.settle()
     key = world.keys.config_of(world.path(DISK))

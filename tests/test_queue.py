@@ -24,7 +24,7 @@ from gohan_jobs.records import (
     StateRecord,
     WorkerState,
 )
-from gohan_jobs.records.outcomes import failed
+from gohan_jobs.records.outcomes import failed, failed_job_state
 from gohan_jobs.stores.base import Compare, Delete, Entry, Operation, Put, Store, Transaction
 from gohan_jobs.stores.memory import MemoryStore
 from gohan_jobs.stores.transactions import validate
@@ -497,6 +497,7 @@ WRITES: list[tuple[Build, dict[str, str | None]]] = [
         {
             at(Place.FINISHED): "",
             OWN.failed(ID): OWN.dumps(Failure(reason="poison")).decode(),
+            K.job_state_of(PATH): QUEUE.text(failed_job_state("create", "poison")).decode(),
             K.state_of(PATH): QUEUE.text(STATE).decode(),
         },
     ),
@@ -505,6 +506,7 @@ WRITES: list[tuple[Build, dict[str, str | None]]] = [
         {
             at(Place.FINISHED): "",
             OWN.failed(ID): OWN.dumps(Failure(reason="poison")).decode(),
+            K.job_state_of(PATH): QUEUE.text(failed_job_state("create", "poison")).decode(),
         },
     ),
     (rewritten, {K.job(ID): QUEUE.text(JOB).decode()}),

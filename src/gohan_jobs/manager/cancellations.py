@@ -13,16 +13,16 @@ from gohan_jobs.bookkeeping import CANCELLED, CancelRequest
 from gohan_jobs.events import JobCancelled, RequestCarriedOut, RequestDropped
 from gohan_jobs.exceptions import GohanJobsError, InvalidKey
 from gohan_jobs.keys import JobId, Place
+from gohan_jobs.manager.begun_stacks import note_stack
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.planning import HEAT_HANDLER
-from gohan_jobs.records import HeatStack, OnFailure, ResourceRef
-from gohan_jobs.rendering import stack_name
+from gohan_jobs.records import OnFailure, ResourceRef
 from gohan_jobs.stores.base import Compare, Delete, Entry, Operation, Put, Transaction
 
 __all__ = ["Cancellations"]
 
 _CANCEL = "cancel"
-_BEGUN = {"create": "CREATE_IN_PROGRESS"}
+_NOBODY_LOOKED = "its job was cancelled: nobody has looked since"
 
 
 class Cancellations:
@@ -163,7 +163,7 @@ class Cancellations:
                 config_create=job.notes.config_create,
                 state=published,
             )
-            result = desk.commit_all((fail, done, self._note_stack(job)))
+            result = desk.commit_all((fail, done, note_stack(desk, job, _NOBODY_LOOKED)))
             if result.succeeded:
                 desk.board.move(job, Place.FINISHED, result.revision)
                 desk.tell(job, JobCancelled, reason=reason)
@@ -172,24 +172,6 @@ class Cancellations:
         desk.refresh(job.path)
         desk.refresh_job(job)
         return False
-
-    def _note_stack(self, job: Tracked) -> Transaction:
-        """Of a stack that may exist there has to be a record, or nobody would ever delete it."""
-        desk, path = self._desk, job.path
-        known = desk.estate.stack_tenant(path) is not None
-        begun = job.begun or not job.unclaimed
-        if known or not begun or job.deletes or job.job_id.handler != HEAT_HANDLER:
-            return Transaction()
-        key = desk.keys.heat_stack_of(path)
-        record = HeatStack(
-            id=str(job.resource),
-            stack_id=stack_name(job.resource),
-            tenant_id=job.notes.tenant,
-            stack_status=_BEGUN.get(job.job_id.action, "UPDATE_IN_PROGRESS"),
-            status_reason="its job was cancelled: nobody has looked since",
-        )
-        unchanged = Compare.unchanged(key, desk.estate.stack_revision(path))
-        return Transaction((unchanged,), (Put(key, desk.queue.text(record)),))
 
     # What comes of it.
 

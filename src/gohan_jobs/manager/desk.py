@@ -27,6 +27,7 @@ from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import (
     Compare,
     Entry,
+    Get,
     Operation,
     Store,
     Transaction,
@@ -286,16 +287,28 @@ class Desk:
             self.refresh_job(job)
 
     def refresh_job(self, job: Tracked) -> None:
-        """Read where a job stands; take it off the board if it is gone."""
-        if self.store.get(self.keys.job(job.job_id)) is None:
+        """Read where a job stands, all at one revision; take it off the board if it is gone.
+
+        Of several places, which another program can leave, the latest counts; the others go.
+        """
+        keys = (self.keys.place(place, job.job_id) for place in Place)
+        reads = (Get(self.keys.job(job.job_id)), *map(Get, keys))
+        document, *found = self.store.transact(Transaction((), reads)).results
+        if document is None:
             self.board.remove(job)
             return
-        for place in Place:
-            entry = self.store.get(self.keys.place(place, job.job_id))
-            if entry is not None:
-                # What was not done here was done by a worker, which began it.
-                job.begun = job.begun or 0 < job.revision != entry.mod_revision
-                self.board.move(job, place, entry.mod_revision)
-                return
-        job.begun = True
-        self.board.move(job, None, job.revision)
+        places = [
+            (entry.mod_revision, place)
+            for place, entry in zip(Place, found, strict=True)
+            if isinstance(entry, Entry)
+        ]
+        if not places:
+            job.begun = True
+            self.board.move(job, None, job.revision)
+            return
+        *others, (revision, place) = sorted(places, key=lambda each: each[0])
+        for older, other in others:
+            self.commit(self.queue.tidy(job.job_id, (other, older), (place, revision)))
+        # What was not done here was done by a worker, which began it.
+        job.begun = job.begun or 0 < job.revision != revision
+        self.board.move(job, place, revision)

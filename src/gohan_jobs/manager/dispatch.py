@@ -12,12 +12,14 @@ from gohan_jobs.bookkeeping import RELEASED, SET_ASIDE, Failure, JobNotes, Orpha
 from gohan_jobs.events import JobFailed, JobHandedBack, JobReleased, JobSuperseded, OrphanFound
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import JobId, Place, ResourcePath
+from gohan_jobs.manager.begun_stacks import note_stack
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.failures import Failures
 from gohan_jobs.manager.skew import Skew
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.queue import Ready
-from gohan_jobs.records import Action
+from gohan_jobs.records import Action, OnFailure, StateRecord
+from gohan_jobs.records.outcomes import completed
 from gohan_jobs.stores.base import Compare, Entry, Put, Transaction
 
 __all__ = ["Dispatch"]
@@ -155,22 +157,36 @@ class Dispatch:
         """A job that its workers did not survive fails (``rules`` 17)."""
         desk = self._desk
         reason = f"given up after {attempts} lost claims"
-        result = desk.commit(
-            desk.queue.fail(
-                job.job_id,
-                job.path,
-                reason,
-                config_create=job.notes.config_create,
-                state=desk.failure_of(job, reason),
-            )
+        state = self._poisoned(job, reason)
+        desk.refresh(job.path)
+        stack = note_stack(desk, job, f"{reason}: nobody has looked since")
+        fail = desk.queue.fail(
+            job.job_id,
+            job.path,
+            reason,
+            config_create=job.notes.config_create,
+            state=state,
         )
+        result = desk.commit_all((fail, stack))
         if not result.succeeded:  # its config may be gone: then there is nobody to tell
-            result = desk.commit(desk.queue.fail(job.job_id, job.path, reason))
+            fail = desk.queue.fail(job.job_id, job.path, reason)
+            result = desk.commit_all((fail, stack))
         if result.succeeded:
             desk.board.move(job, Place.FINISHED, result.revision)
             desk.tell(job, JobFailed, reason=reason)
         else:
             desk.refresh_job(job)
+
+    def _poisoned(self, job: Tracked, reason: str) -> StateRecord | None:
+        """The version's result; none of a job whose failure is ignored and that others follow."""
+        state = self._desk.failure_of(job, reason)
+        if state is None or job.on_failure != OnFailure.IGNORE:
+            return state
+        worker_state, orchestration_state = completed(job.job_id.action)
+        ended = attrs.evolve(
+            state, worker_state=worker_state, orchestration_state=orchestration_state, error=""
+        )
+        return ended if job.is_last else None
 
     # Handed back.
 

@@ -219,7 +219,12 @@ class Follower:
     def _arrived(self, job: Tracked, place: Place, event: Event) -> None:
         if event.revision < job.revision:
             return
+        if event.revision > job.revision and job.place not in {place, None}:
+            # Whoever moves a job takes it from where it was first: somebody else has put it here.
+            self._desk.refresh_job(job)
+            if job.place is not place:
+                return
         job.begun = job.begun or event.revision > job.revision
-        self._desk.board.move(job, place, event.revision)
+        self._desk.board.move(job, place, max(event.revision, job.revision))
         if place is Place.WAITING:
             self._dispatch.handed_back(job)

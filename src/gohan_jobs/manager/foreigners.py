@@ -10,7 +10,7 @@ from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.mapping import Scope, template_id
 from gohan_jobs.records import Job
-from gohan_jobs.stores.base import Compare, Delete, Entry, Put, Transaction
+from gohan_jobs.stores.base import Compare, Entry, Put, Transaction
 
 __all__ = ["Foreigners"]
 
@@ -75,14 +75,5 @@ class Foreigners:
 
     def tidy(self, job_id: JobId, older: tuple[Place, Entry], newer: tuple[Place, Entry]) -> None:
         """Of two places of a job, which a dying worker could leave, only the later one counts."""
-        keys = self._desk.keys
-        old, new = keys.place(older[0], job_id), keys.place(newer[0], job_id)
-        self._desk.commit(
-            Transaction(
-                (
-                    Compare.unchanged(old, older[1].mod_revision),
-                    Compare.unchanged(new, newer[1].mod_revision),
-                ),
-                (Delete(old),),
-            )
-        )
+        old, new = ((place, entry.mod_revision) for place, entry in (older, newer))
+        self._desk.commit(self._desk.queue.tidy(job_id, old, new))

@@ -12,6 +12,7 @@ from gohan_jobs.records import (
     ProcessedConfig,
     StateRecord,
 )
+from gohan_jobs.records.outcomes import failed_job_state
 from gohan_jobs.stores.base import Compare, Delete, Operation, Put, Transaction
 
 __all__ = ["LeaderTransactions"]
@@ -235,6 +236,7 @@ class LeaderTransactions(Builder):
         operations: list[Operation] = [
             Put(self.keys.place(Place.FINISHED, job_id), b""),
             Put(self.own.failed(job_id), self.own.dumps(Failure(reason=reason))),
+            Put(self.keys.job_state_of(path), self.text(failed_job_state(job_id.action, reason))),
         ]
         if place is None:
             compares += self._nowhere(job_id)
@@ -247,6 +249,15 @@ class LeaderTransactions(Builder):
             compares.append(Compare.created_at(self.keys.config_of(path), config_create))
             operations.append(Put(self.keys.state_of(path), self.text(state)))
         return Transaction(tuple(compares), tuple(operations))
+
+    def tidy(
+        self, job_id: JobId, older: tuple[Place, int], newer: tuple[Place, int]
+    ) -> Transaction:
+        """Of two places of a job, each with its mod revision, only the later one counts."""
+        old, new = (self.keys.place(place, job_id) for place, _ in (older, newer))
+        return Transaction(
+            (Compare.unchanged(old, older[1]), Compare.unchanged(new, newer[1])), (Delete(old),)
+        )
 
     def rewrite(self, job: Job, notes: JobNotes, place: Place, revision: int) -> Transaction:
         """Write an unclaimed job anew, since its template has changed (``rules`` 9)."""
