@@ -93,7 +93,8 @@ def show(lifecycle: Lifecycle, ref: ResourceRef, version: int, *, patience: floa
     try:
         result = lifecycle.wait(ref, version, timeout=patience)
     except WaitTimeout:
-        print(f"{ref}: {lifecycle.explain(ref).summary}")
+        held = lifecycle.explain(ref).held
+        print(f"{ref}: not now: {held.reason if held else 'no veto'}")
         return
     if isinstance(result, Completed):
         print(f"{ref}: {result.state.worker_state}")
