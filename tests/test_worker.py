@@ -218,7 +218,9 @@ def test_many_jobs_at_once_are_left_to_others() -> None:
         world.put(f"/jobs/ready/nonsense{number}", "x")
     worker = worker_of(lifecycle)
     worker._accepting = False
-    candidates = Candidates(world.store, world.keys, lambda _job: True, worker_rng(), wake=None)
+    candidates = Candidates(
+        world.store, world.keys, lambda _job: True, worker_rng(), world.clock.now, wake=None
+    )
     for _ in range(20):
         candidates.refill()
     assert 0 < candidates.waiting

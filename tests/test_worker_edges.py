@@ -30,7 +30,7 @@ from gohan_jobs.loops import Keeper
 from gohan_jobs.records import OnFailure
 from gohan_jobs.runtime import SwitchingExecutor, Threads
 from gohan_jobs.schemas import Schema, Schemas
-from gohan_jobs.stores.base import Delete, Put
+from gohan_jobs.stores.base import Delete, Page, Put
 from gohan_jobs.testing.faults import FaultyStore
 from gohan_jobs.worker import Worker, WorkerOptions
 from gohan_jobs.worker.candidates import Candidates
@@ -91,7 +91,8 @@ def step_until(lifecycle: Lifecycle, reached: Callable[[], object]) -> None:
 def candidates(world: World) -> tuple[Candidates, FaultyStore]:
     """Of a worker that takes every job."""
     store = FaultyStore(world.store)
-    return Candidates(store, world.keys, lambda _: True, random.Random(1), None), store
+    now = world.clock.now
+    return Candidates(store, world.keys, lambda _: True, random.Random(1), now, None), store
 
 
 def make_ready(world: World, count: int) -> None:
@@ -155,6 +156,75 @@ def test_a_busy_worker_takes_a_few_of_each_page() -> None:
         waiting.append(found.waiting)
     assert [16, 32, 48] == waiting
     assert ["entries"] * 3 == store.calls
+
+
+class SlowPages(FaultyStore):
+    """Takes a while for a page, as etcd does after many jobs without compaction."""
+
+    clock: VirtualClock
+
+    def entries(self, prefix: str, *, after: str = "", limit: int = 500, revision: int = 0) -> Page:
+        """Read a page, slowly."""
+        self.clock.advance(0.05)
+        return super().entries(prefix, after=after, limit=limit, revision=revision)
+
+
+def slow_candidates(world: World) -> tuple[Candidates, SlowPages]:
+    """Of a worker for whom every page is slow."""
+    store = SlowPages(world.store)
+    store.clock = world.clock
+    now = world.clock.now
+    return Candidates(store, world.keys, lambda _: True, random.Random(1), now, None), store
+
+
+def test_where_pages_are_slow_a_busy_worker_watches() -> None:
+    """Everything ready is read once; what comes, and what others take, it hears of."""
+    world = World()
+    make_ready(world, 60)
+    for number in range(60, 200):
+        world.put(world.keys.place(Place.READY, job_id(f"port:p{number}")), "heat_worker")
+    found, store = slow_candidates(world)
+    assert found.refill()
+    world.delete(world.keys.place(Place.READY, job_id("port:p1")))
+    assert found.refill()
+    assert 200 == found.waiting
+    found.catch_up()
+    assert 199 == found.waiting
+    for number in range(2, 42):
+        world.delete(world.keys.place(Place.READY, job_id(f"port:p{number}")))
+    store.calls.clear()
+    found.catch_up()
+    assert (159, False) == (found.waiting, "entries" in store.calls)
+
+
+def test_whether_pages_are_slow_is_looked_at_again() -> None:
+    """After a minute, once much happens at once: it may have been compacted."""
+    world = World()
+    found, store = slow_candidates(world)
+    found.refill()
+    world.clock.advance(61.0)
+    make_ready(world, 40)
+    found.catch_up()
+    assert 16 == found.waiting
+    store.calls.clear()
+    found.refill()
+    assert ["entries", "watch"] == store.calls
+
+
+def test_a_watch_that_fails_forgets_its_candidates() -> None:
+    """They are read again."""
+    world = World()
+    found, store = candidates(world)
+    found.refill()
+    found.refill()
+    make_ready(world, 3)
+    found.catch_up()
+    assert 3 == found.waiting
+    store.fail("poll")
+    found.catch_up()
+    assert 0 == found.waiting
+    assert found.refill()
+    assert 3 == found.waiting
 
 
 # Claiming.

@@ -2,7 +2,10 @@
 
 While it is busy a worker reads a page of the ready jobs now and then, and takes a few of them at
 random, so that workers rarely try the same. Only an idle one watches: if all did, each would be
-told of every job that any other takes, which costs more than the jobs do (``rules`` 25).
+told of every job that any other takes, which costs more than a page now and then (``rules`` 25).
+
+Unless pages are slow, since etcd passes over all jobs that were ever ready and are not compacted
+yet: then a worker reads all that are ready once, and watches though it is busy.
 """
 
 from __future__ import annotations
@@ -11,15 +14,17 @@ import itertools
 import random
 from collections.abc import Callable, Sequence
 
-from gohan_jobs.exceptions import InvalidKey
+from gohan_jobs.exceptions import InvalidKey, StoreError
 from gohan_jobs.keys import JobId, Keys, Place
-from gohan_jobs.stores.base import Entry, EventKind, Store, Watch
+from gohan_jobs.stores.base import Entry, EventKind, Page, Store, Watch
 
 __all__ = ["Candidates"]
 
 _PAGE = 128
 _TAKEN = 16
 _BUSY = 32
+_SLOW = 0.01
+_SLOW_FOR = 60.0
 
 
 class Candidates:
@@ -30,6 +35,7 @@ class Candidates:
         keys: where in it.
         accepts: whether a job's handler is here.
         rng: picks.
+        now: clock time.
         wake: called, on any thread, when :meth:`refill` may find something.
     """
 
@@ -39,6 +45,7 @@ class Candidates:
         keys: Keys,
         accepts: Callable[[JobId], bool],
         rng: random.Random,
+        now: Callable[[], float],
         wake: Callable[[], None] | None,
     ) -> None:
         self._store = store
@@ -46,15 +53,22 @@ class Candidates:
         self._prefix = keys.place_prefix(Place.READY)
         self._accepts = accepts
         self._rng = rng
+        self._now = now
         self._wake = wake
         self._found: dict[JobId, int] = {}
         self._cursor = ""
         self._lap_found = False
+        self._lap_revision = 0
+        self._lap_whole = False
+        self._slow_until = float("-inf")
         self._watch: Watch | None = None
 
     def pick(self) -> tuple[JobId, int] | None:
         """One to try and the revision since which it is ready; it is then forgotten."""
-        return self._found.popitem() if self._found else None
+        if not self._found:
+            return None
+        job_id = self._rng.choice(tuple(self._found))
+        return job_id, self._found.pop(job_id)
 
     @property
     def waiting(self) -> int:
@@ -69,6 +83,14 @@ class Candidates:
         """Look for more, in at most one request; whether it is worth calling again at once."""
         return self._listen() if self._watch is not None else self._read()
 
+    def catch_up(self) -> None:
+        """Take in what is known of them by now, without a request; on trouble forget them all."""
+        try:
+            while self._watch is not None and self._listen():
+                pass
+        except StoreError:
+            self.close()  # what the watch may have had to tell is read again
+
     def close(self) -> None:
         """Follow nothing more; idempotent."""
         watch, self._watch = self._watch, None
@@ -79,24 +101,34 @@ class Candidates:
 
     def _read(self) -> bool:
         """Take a few of the next page; at the end of a lap that found nothing, watch."""
-        page = self._store.entries(self._prefix, after=self._cursor, limit=_PAGE)
-        self._take_some(page.entries)
+        page = self._next_page()
+        self._take_some(page.entries, _PAGE if self._lap_whole else _TAKEN)
         self._lap_found = self._lap_found or bool(self._found)
         if page.more:
             self._cursor = page.entries[-1].key
             return True
-        began, self._cursor = self._cursor, ""
-        if self._lap_found or began:
-            self._lap_found = False
+        idle, self._cursor = not (self._lap_found or self._cursor), ""
+        self._lap_found = False
+        if not (idle or self._lap_whole):
             return True
-        self._watch = self._store.watch(self._prefix, page.revision + 1, wake=self._wake)
+        self._watch = self._store.watch(self._prefix, self._lap_revision + 1, wake=self._wake)
         return bool(self._found)
 
-    def _take_some(self, entries: Sequence[Entry]) -> None:
+    def _next_page(self) -> Page:
+        began = self._now()
+        page = self._store.entries(self._prefix, after=self._cursor, limit=_PAGE)
+        if self._now() - began > _SLOW:
+            self._slow_until = began + _SLOW_FOR
+        if not self._cursor:
+            self._lap_revision = page.revision
+            self._lap_whole = began < self._slow_until
+        return page
+
+    def _take_some(self, entries: Sequence[Entry], most: int) -> None:
         """Those that are not taken are not looked at either: most entries of a page."""
         shuffled = iter(self._rng.sample(entries, len(entries)))
         usable = (found for entry in shuffled if (found := self._usable(entry)) is not None)
-        self._found.update(itertools.islice(usable, _TAKEN))
+        self._found.update(itertools.islice(usable, most))
 
     def _listen(self) -> bool:
         watch = self._watch
@@ -111,7 +143,7 @@ class Candidates:
                     self._found[found[0]] = found[1]
             else:
                 self._gone(event.key)
-        if len(batch.events) > _BUSY:
+        if len(batch.events) > _BUSY and self._now() >= self._slow_until:
             self._watch = None
             watch.close()
             self._thin_out()

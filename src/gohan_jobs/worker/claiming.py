@@ -111,6 +111,7 @@ class Claiming:
         return results[: len(endings)], reserved
 
     def _attempts(self, most: int, paths: set[ResourcePath]) -> list[_Attempt]:
+        self._candidates.catch_up()
         attempts: list[_Attempt] = []
         left: list[tuple[JobId, int]] = []
         while len(attempts) < most and (found := self._candidates.pick()) is not None:
@@ -137,11 +138,11 @@ class Claiming:
     ) -> list[TransactionResult]:
         try:
             return self._transact(transactions)
-        except TransactionTooLarge:
-            self._offer((attempt.job_id, attempt.ready_revision) for attempt in attempts)
-            raise
-        except StoreError:
-            self._doubtful += attempts
+        except Exception as error:
+            if isinstance(error, StoreError) and not isinstance(error, TransactionTooLarge):
+                self._doubtful += attempts
+            else:
+                self._offer((attempt.job_id, attempt.ready_revision) for attempt in attempts)
             raise
 
     def _transact(self, transactions: Sequence[Transaction]) -> list[TransactionResult]:

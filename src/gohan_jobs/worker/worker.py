@@ -105,7 +105,7 @@ class Worker:
             lost=self._lease_lost,
         )
         self._claims: dict[JobId, Claim] = {}
-        self._candidates = Candidates(store, queue.keys, self._accepts, rng, wake)
+        self._candidates = Candidates(store, queue.keys, self._accepts, rng, clock.now, wake)
         self._claiming = Claiming(
             store,
             codec=codec,
