@@ -19,10 +19,13 @@ from gohan_jobs._version import __version__
 if TYPE_CHECKING:
     from gohan_jobs import exceptions
     from gohan_jobs.admission import AdmissionRequest, Allow, Veto
+    from gohan_jobs.advice import next_steps
     from gohan_jobs.clock import Clock, SystemClock, VirtualClock
     from gohan_jobs.codec import Codec, Spelling, dumps, loads
+    from gohan_jobs.dependencies import read_dependencies
     from gohan_jobs.events import Hook, log_event
     from gohan_jobs.exceptions import GohanJobsError
+    from gohan_jobs.graphs import DependencyGraph
     from gohan_jobs.handler_options import HandlerOptions
     from gohan_jobs.handlers import (
         Done,
@@ -34,7 +37,9 @@ if TYPE_CHECKING:
         Observe,
         RetryLater,
     )
+    from gohan_jobs.history import History, read_history
     from gohan_jobs.inspection import Explanation, JobExplanation
+    from gohan_jobs.job_list import JobList, list_jobs
     from gohan_jobs.keys import JobId, Keys, Place
     from gohan_jobs.lifecycle import Completed, Failed, Lifecycle, Result, Role, Superseded
     from gohan_jobs.manager import ManagerOptions
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
     from gohan_jobs.orchestrators.base import Orchestrator
     from gohan_jobs.orchestrators.heat import HeatOrchestrator
     from gohan_jobs.orchestrators.simulated import SimulatedHeat
+    from gohan_jobs.overview import Status, read_status
     from gohan_jobs.planning import Plan
     from gohan_jobs.records import (
         Action,
@@ -71,6 +77,7 @@ if TYPE_CHECKING:
     from gohan_jobs.stores.etcd import EtcdStore
     from gohan_jobs.stores.memory import MemoryStore
     from gohan_jobs.templates import Renderer
+    from gohan_jobs.watching import RecordWatch
     from gohan_jobs.worker import WorkerOptions
 
 __all__ = [
@@ -81,6 +88,7 @@ __all__ = [
     "Codec",
     "Completed",
     "ConfigRecord",
+    "DependencyGraph",
     "Done",
     "EtcdStore",
     "Explanation",
@@ -93,11 +101,13 @@ __all__ = [
     "HeatOrchestrator",
     "HeatStack",
     "HeatTemplate",
+    "History",
     "Hook",
     "Job",
     "JobContext",
     "JobExplanation",
     "JobId",
+    "JobList",
     "JobState",
     "Keys",
     "Later",
@@ -117,6 +127,7 @@ __all__ = [
     "Plan",
     "ProcessedConfig",
     "Record",
+    "RecordWatch",
     "Redactor",
     "Renderer",
     "ResourceRef",
@@ -130,6 +141,7 @@ __all__ = [
     "StackOutput",
     "StackStatus",
     "StateRecord",
+    "Status",
     "Store",
     "Superseded",
     "SystemClock",
@@ -141,17 +153,25 @@ __all__ = [
     "__version__",
     "dumps",
     "exceptions",
+    "list_jobs",
     "loads",
     "log_event",
+    "next_steps",
+    "read_dependencies",
+    "read_history",
+    "read_status",
 ]
 
 _HOMES = {
     "admission": ("AdmissionRequest", "Allow", "Veto"),
+    "advice": ("next_steps",),
     "clock": ("Clock", "SystemClock", "VirtualClock"),
     "codec": ("Codec", "Spelling", "dumps", "loads"),
+    "dependencies": ("read_dependencies",),
     "events": ("Hook", "log_event"),
     "exceptions": ("GohanJobsError",),
     "handler_options": ("HandlerOptions",),
+    "graphs": ("DependencyGraph",),
     "handlers": (
         "Done",
         "GiveUp",
@@ -162,7 +182,9 @@ _HOMES = {
         "Observe",
         "RetryLater",
     ),
+    "history": ("History", "read_history"),
     "inspection": ("Explanation", "JobExplanation"),
+    "job_list": ("JobList", "list_jobs"),
     "keys": ("JobId", "Keys", "Place"),
     "lifecycle": ("Completed", "Failed", "Lifecycle", "Result", "Role", "Superseded"),
     "manager": ("ManagerOptions",),
@@ -170,6 +192,7 @@ _HOMES = {
     "orchestrators.base": ("Orchestrator",),
     "orchestrators.heat": ("HeatOrchestrator",),
     "orchestrators.simulated": ("SimulatedHeat",),
+    "overview": ("Status", "read_status"),
     "planning": ("Plan",),
     "records": (
         "Action",
@@ -199,6 +222,7 @@ _HOMES = {
     "stores.etcd": ("EtcdStore",),
     "stores.memory": ("MemoryStore",),
     "templates": ("Renderer",),
+    "watching": ("RecordWatch",),
     "worker": ("WorkerOptions",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

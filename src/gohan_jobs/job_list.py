@@ -122,9 +122,14 @@ def list_jobs(
     revision, queued = at_one_revision(store, lambda now: (now, read_queue(store, queue, now)))
     there = {job.job_id for job in queued}
     found = [job for job in queued if wanted.admits(job, clock)]
-    found.sort(key=lambda job: (job.order, job.job_id))
+    found.sort(key=_planned)
     rows = _Rows(store, queue, clock, redactor or Redactor(), there)
     return JobList(revision=revision, matching=len(found), jobs=tuple(map(rows.row, found[:limit])))
+
+
+def _planned(job: QueuedJob) -> tuple[int, int, JobId]:
+    """When a job was planned; of those planned at once, whose config came first."""
+    return job.order, 0 if job.notes is None else job.notes.config_mod, job.job_id
 
 
 @attrs.frozen
