@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gohan_jobs.events import ConfigSetAside, JobClaimed, JobFinished
-from gohan_jobs.exceptions import AmbiguousWrite, InvalidRecord, TransactionTooLarge
+from gohan_jobs.exceptions import AmbiguousWrite, InvalidRecord, StoreRefused, TransactionTooLarge
 from gohan_jobs.handlers import Done, JobContext, Later, Observe, Outcome
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.lifecycle import Lifecycle, Role
@@ -211,6 +211,22 @@ def test_a_lost_answer_publishes_nothing_twice() -> None:
     assert 8 == completed(world)
     assert [1] * 8 == [len(world.states_of(network)) for network in NETWORKS]
     assert () == worker_of(lifecycle).claims
+
+
+def test_a_result_that_is_refused_stops_no_other() -> None:
+    """Say, for want of a permission: it is tried again after all the others."""
+    world, lifecycle, store = claimed()
+    first = worker_of(lifecycle).claims[0].job.resource
+    world.clock.advance(10.0)
+    for number in (1, 2):
+        store.fail("transact", on=number, error=lambda: StoreRefused("permission denied"))
+    for done in (0, 0):
+        with pytest.raises(StoreRefused):
+            lifecycle.run_until_idle()
+        assert done == completed(world)
+    lifecycle.run_until_idle()
+    assert 8 == completed(world)
+    assert first.resource_id == world.told(JobFinished)[-1].job_id.resource_id
 
 
 def test_a_lost_lease_empties_the_outbox() -> None:

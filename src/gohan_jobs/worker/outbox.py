@@ -58,13 +58,13 @@ class Outbox:
         self._endings = [ending for ending in self._endings if wanted(ending)]
 
     def send(self, most: int) -> Sent:
-        """Send one request; what fails otherwise than by a lost answer is sent one by one then.
+        """Send one request; what fails together is sent one by one then, each in its turn.
 
         Args:
             most: how many jobs to claim along, at most.
 
         Raises:
-            StoreError: it is not known what became of it; all of it is kept.
+            StoreError: the store is away, or refuses it; all of it is kept.
         """
         together = self._together(1 if self._alone else _MOST)
         try:
@@ -75,12 +75,20 @@ class Outbox:
             )
         except Exception as error:
             if isinstance(error, StoreError) and not isinstance(error, TransactionTooLarge):
+                self._put_off(together)
                 raise
             if not self._alone:
                 self._alone = len(together)
                 return Sent()
             return self._sent(together, [error], [])
         return self._sent(together, results, reserved)
+
+    def _put_off(self, together: list[Ending]) -> None:
+        """One that the store refuses for ever, and says so each time, must not stop the others."""
+        if self._alone:
+            self._endings.append(self._endings.pop(0))
+        else:
+            self._alone = len(together)
 
     def _sent(
         self,
