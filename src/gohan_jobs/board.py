@@ -291,6 +291,12 @@ class Board:
             and other.notes.config_mod == job.notes.config_mod
         )
 
+    def has_older(self, job: Tracked) -> bool:
+        """Whether it waits for an unfinished job of an older version of its resource."""
+        mates = self.workflow(job)
+        found = [other for other in self.of_resource(job.resource) if other not in mates]
+        return any(other.job_id in job.waiting_for for other in found)
+
     def next_ready(self, number: int) -> list[Tracked]:
         """The next waiting jobs that may be claimed: fresh before resync, tenants in turn.
 

@@ -270,7 +270,8 @@ class Operator:
 
         A job that runs is ended by its holder, as soon as its handler looks up; what it began in
         Heat stays as it is. What depends on it fails or is held, as after any failure
-        (``rules`` 14).
+        (``rules`` 14). One that waits for an older version's job is ended after that one, whose
+        result comes first (``rules`` 12): cancel that one, too, if it is not to run on.
 
         Raises:
             OperationRefused: there is no such job, it is finished, or it is a delete that runs.

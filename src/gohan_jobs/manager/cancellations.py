@@ -1,8 +1,9 @@
 """An operator's wish that an unfinished job end: its version then fails, as ``cancelled``.
 
 What goes is the version: of a workflow, the first unfinished job fails, and lets the later ones
-down (``rules`` 14). A running job is told to stop through its pre-emption (``rules`` 8), which
-keeps it from publishing anything; once its holder has given it back, its failure is written here.
+down (``rules`` 14); one that waits for an older version is ended after that one (``rules`` 12). A
+running job is told to stop through its pre-emption (``rules`` 8), which keeps it from publishing
+anything; once its holder has given it back, its failure is written here.
 A delete that runs is not ended: Heat may have begun, and half a stack serves nobody.
 """
 
@@ -70,6 +71,8 @@ class Cancellations:
         target = workflow[0]
         if target.place is Place.WORKING:
             return self._stop(target, job_id, asked, request)
+        if self._desk.board.has_older(target):
+            return False  # that one's result would come later, and stand for this one's
         self._end(target, job_id, asked, request)
         return True
 

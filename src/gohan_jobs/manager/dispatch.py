@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
+from collections.abc import Iterable
 
 import attrs
 
@@ -125,7 +125,8 @@ class Dispatch:
             attempts=job.notes.attempts + 1,
             delay=desk.options.claim_pause,
         )
-        if notes.attempts >= desk.options.max_attempts:
+        waits = desk.board.has_older(job)  # then no worker can have died of it
+        if notes.attempts >= desk.options.max_attempts and not waits:
             self._poison(job, notes.attempts)
             return
         result = desk.commit(desk.queue.requeue(job.job_id, job.job_id.handler, notes))
@@ -242,7 +243,7 @@ class Dispatch:
     def _release(self) -> bool:
         """Take finished jobs out of the queue, several in one transaction."""
         desk = self._desk
-        finished = list(islice(desk.board.at(Place.FINISHED), desk.options.batch))
+        finished = _one_of_each(desk.board.at(Place.FINISHED), desk.options.batch)
         if not finished:
             return False
         result = desk.commit_all(map(self._releasing, finished))
@@ -323,6 +324,16 @@ class Dispatch:
             else:
                 desk.refresh_job(job)
         return True
+
+
+def _one_of_each(jobs: Iterable[Tracked], most: int) -> list[Tracked]:
+    """Jobs of different resources: all of one write its job state, and no key may be twice."""
+    found: dict[ResourcePath, Tracked] = {}
+    for job in jobs:
+        found.setdefault(job.path, job)
+        if len(found) == most:
+            break
+    return list(found.values())
 
 
 def _ready(job: Tracked) -> Ready:

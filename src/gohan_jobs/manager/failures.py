@@ -51,10 +51,20 @@ class Failures:
         ]
         for other in affected[: self._desk.options.batch]:
             if holds and other.resource != job.resource:
-                self._hold(other, job, reason)
+                self._hold(other, job.resource, _cause(job, reason))
             else:
-                self.cancel(other, _cause(job, reason), publish=other.resource != job.resource)
+                self._let_down(other, job, _cause(job, reason))
         return bool(affected)
+
+    def _let_down(self, other: Tracked, failed_job: Tracked, told: str) -> None:
+        """Cancel a dependant; one whose older version is unfinished, once that one has ended.
+
+        Its result would stand there first, and then the older one's in its place (``rules`` 12).
+        """
+        if self._desk.board.has_older(other):
+            self._hold(other, failed_job.resource, told, seconds=0.0)
+        else:
+            self.cancel(other, told, publish=other.resource != failed_job.resource)
 
     def _affected(self, failed_job: Tracked, *, all_of_them: bool) -> list[Tracked]:
         """Those that it lets down, each after those that depend on it in turn."""
@@ -69,7 +79,10 @@ class Failures:
                 stack.pop()
                 continue
             seen.add(other.job_id)
-            deeper = all_of_them or other.resource == failed_job.resource
+            older = self._desk.board.has_older(other)
+            if older and other.notes.held_for:
+                continue  # told already: it ends, and lets others down, when its turn comes
+            deeper = not older and (all_of_them or other.resource == failed_job.resource)
             stack.append((other, iter(self._next(other) if deeper else ())))
         return order[:-1]
 
@@ -134,24 +147,26 @@ class Failures:
         Returns:
             Whether it is done; if not, call again.
         """
+        if self._desk.board.has_older(job):
+            return False
         for other in self._affected(job, all_of_them=True)[: self._desk.options.batch]:
-            told = cause or _cause(job, reason)
-            self.cancel(other, told, publish=other.resource != job.resource)
+            self._let_down(other, job, cause or _cause(job, reason))
         if self._affected(job, all_of_them=True):
             return False
         return self.cancel(job, reason, publish=True)
 
     # Holding.
 
-    def _hold(self, job: Tracked, failed_job: Tracked, reason: str) -> None:
+    def _hold(
+        self, job: Tracked, failed: ResourceRef, told: str, *, seconds: float | None = None
+    ) -> None:
         """Keep a dependant waiting for its failed dependency to recover, with a deadline."""
         desk = self._desk
-        until = desk.clock.wall() + dt.timedelta(seconds=desk.options.dependency_hold_time)
+        if seconds is None:
+            seconds = desk.options.dependency_hold_time
+        until = desk.clock.wall() + dt.timedelta(seconds=seconds)
         notes = attrs.evolve(
-            job.notes,
-            held_until=until.isoformat(),
-            held_for=str(failed_job.resource),
-            last_error=_cause(failed_job, reason),
+            job.notes, held_until=until.isoformat(), held_for=str(failed), last_error=told
         )
         if self.annotate(job, notes):
             self.remember(job)
@@ -159,7 +174,7 @@ class Failures:
                 job,
                 JobHandedBack,
                 reason=f"held: {notes.last_error}",
-                after=desk.options.dependency_hold_time,
+                after=seconds,
             )
 
     def remember(self, job: Tracked) -> None:

@@ -197,9 +197,12 @@ class Intake:
             self._desk.refresh(pending.path)
 
     def _appeared_at(self, path: ResourcePath) -> None:
+        self.appeared(self._resource_of(path))
+
+    def _resource_of(self, path: ResourcePath) -> ResourceRef:
         reference = self._desk.estate.reference(path)
-        assert reference is not None  # noqa: S101 - a template's path, or one that has jobs
-        self.appeared(reference)
+        assert reference is not None  # noqa: S101 - a template's path, or one that was planned
+        return reference
 
     def _unknown_type(self, path: ResourcePath, entry: Entry | None) -> None:
         key = self._desk.keys.config_of(path)
@@ -283,7 +286,8 @@ class Intake:
         if isinstance(plan, SetAside):
             assert entry is not None  # noqa: S101 - a removal is never set aside
             assert config is not None  # noqa: S101 - likewise
-            self._set_aside(pending, entry, config.version, plan.reason)
+            if not self._await_jobs(pending, resource):
+                self._set_aside(pending, entry, config.version, plan.reason)
             return None
         if isinstance(plan, Publish) and self._await_jobs(pending, resource, plan.collapse):
             return None
@@ -383,8 +387,10 @@ class Intake:
             key = self._desk.keys.config_of(pending.path)
             self._desk.set_aside(key, pending.revision, str(error))
         elif isinstance(plan, Publish):
-            self._set_aside(pending, entry, plan.state.version, str(error))
-        else:
+            # What it was to take away is left, and has its own result to tell first.
+            if not self._await_jobs(pending, self._resource_of(pending.path)):
+                self._set_aside(pending, entry, plan.state.version, str(error))
+        elif not self._await_jobs(pending, self._resource_of(pending.path), plan.collapse):
             state = read_error(plan.processed.version, str(error))
             self._publish(pending, Publish(state, plan.processed, plan.collapse), entry)
 
