@@ -28,7 +28,7 @@ from gohan_jobs.results import Completed, Failed, Superseded
 from gohan_jobs.schemas import Schema, Schemas
 from gohan_jobs.stores.base import Delete, Operation, Put, Transaction, TransactionResult
 from gohan_jobs.stores.memory import MemoryStore
-from worlds import ALIAS, DISK, NETWORK, PORT, TEMPLATES, TENANT, World, ref
+from worlds import ALIAS, DISK, NETWORK, PORT, QUOTA, TEMPLATES, TENANT, World, ref
 
 
 def operator(world: World, **options: Any) -> Operator:
@@ -917,3 +917,37 @@ def test_a_retry_may_be_vetoed() -> None:
     operator(world).retry(NETWORK)
     world.pass_time(70)
     assert ("MODIFY_COMPLETED", 1, "") == world.outcome(NETWORK)
+
+
+def test_types_that_count_no_versions() -> None:
+    """Their versions are all 0: a result of an earlier config is none of this one's."""
+    world = World()
+    world.write(QUOTA, {"name": "a"}, 0)
+    world.pass_time(5)
+    world.write(QUOTA, {"name": "b"}, 0)
+    world.settle()
+    operator(world).cancel(world.job(QUOTA).id, "no")
+    world.settle()
+    expected = [("CREATE_COMPLETED", 0, ""), ("MODIFY_ERROR", 0, "cancelled: no")]
+    assert expected == world.states_of(QUOTA)
+
+
+def test_a_job_whose_failure_does_not_count_publishes_nothing() -> None:
+    """Given up after too many lost claims it says nothing: the jobs after it have the say."""
+    world = changed_without_a_worker()
+    first, heat, _ = workflow(world)
+    own = Queue(world.keys, world.codec).own
+    entry = world.store.get(own.job(first.id))
+    assert entry is not None
+    notes = own.loads(entry.key, entry.value, JobNotes)
+    worn = own.dumps(attrs.evolve(notes, attempts=4))
+    ready, working = (world.keys.place(p, first.id) for p in (Place.READY, Place.WORKING))
+    world.transact(Delete(ready), Put(working, b"somebody"), Put(own.job(first.id), worn))
+    world.settle()
+    world.lifecycle.close()
+    world.restart(roles=("manager",))
+    world.settle()
+    world.delete(working)
+    world.settle()
+    assert ["CREATE_COMPLETED"] == [state for state, _, _ in world.states_of(PORT)]
+    assert "ready" == world.place(heat.id)

@@ -204,16 +204,17 @@ class Restorer:
     # Which, and in which order.
 
     def _earlier(self, item: Dumped) -> bool:
-        """A result, or a copy, of a config that stood at its key before."""
+        """A result, or a copy, of what stood at its config's key before."""
         config = self._old.get(self._keys.config + self._path(item.key))
-        return config is not None and item.mod < config.create and self._is_plain(item)
+        return config is not None and item.mod < config.mod and self._is_plain(item)
 
     def _is_config(self, item: Dumped) -> bool:
         return item.key.startswith(self._keys.config) and self._is_plain(item)
 
     def _is_other(self, item: Dumped) -> bool:
-        is_document = item.key.startswith(self._keys.all_jobs)
-        return not is_document and not self._is_config(item) and self._is_plain(item)
+        if item.key.startswith(self._keys.all_jobs) or self._earlier(item):
+            return False
+        return not self._is_config(item) and self._is_plain(item)
 
     def _path(self, key: str) -> str:
         for prefix in (self._keys.state, self._keys.processed_prefix):

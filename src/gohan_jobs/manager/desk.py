@@ -20,7 +20,7 @@ from gohan_jobs.exceptions import StoreError
 from gohan_jobs.keys import JobId, Keys, Place, ResourcePath
 from gohan_jobs.manager.leadership import Leadership
 from gohan_jobs.queue import Queue
-from gohan_jobs.records import StateRecord
+from gohan_jobs.records import OnFailure, StateRecord
 from gohan_jobs.records.outcomes import failed
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.schemas import Schemas
@@ -197,18 +197,28 @@ class Desk:
     def failure_of(self, job: Tracked, reason: str) -> StateRecord | None:
         """The result of a job that was never run; None if its version is to have none, or has one.
 
-        A one-step delete publishes nothing, and what repairs a stack comes after the version's one
-        result; only an operator's retry publishes another (``rules`` 11, 12).
+        A one-step delete publishes nothing, nor does a job whose failure does not count: those
+        after it do, or it repairs a stack. Only an operator's retry publishes another result
+        (``rules`` 11, 12).
         """
-        created, version = job.notes.config_create, job.job_id.version
+        ignored = job.on_failure == OnFailure.IGNORE and not job.is_last
+        if not job.notes.config_create or ignored:
+            return None
+        told = self._has_result(job) and not job.notes.again
+        return None if told else failed(job.job_id.action, job.job_id.version, reason)
+
+    def _has_result(self, job: Tracked) -> bool:
+        """Whether the config version that a job was planned from has a result."""
         entry = self.store.get(self.keys.state_of(job.path))
-        told = False
-        if entry is not None and entry.mod_revision > created:
-            self.estate.put_state(job.path, entry)
-            known = self.estate.state(job.path)
-            told = known is not None and known.version == version
-        silent = not created or (told and not job.notes.again)
-        return None if silent else failed(job.job_id.action, version, reason)
+        schema = self.schemas.by_type(job.job_id.resource_type)
+        counted = schema is not None and schema.state_versioning
+        # Where versions are not counted, that of an earlier config looks the same.
+        since = job.notes.config_create if counted else job.notes.config_mod
+        if entry is None or entry.mod_revision <= since:
+            return False
+        self.estate.put_state(job.path, entry)
+        known = self.estate.state(job.path)
+        return known is not None and known.version == job.job_id.version
 
     def tell(self, job: Tracked, kind: Callable[..., Event], **facts: object) -> None:
         """Tell the events something about a job, in the trace of its config version."""
