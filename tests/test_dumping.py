@@ -16,7 +16,7 @@ from gohan_jobs.redaction import Redactor
 from gohan_jobs.restoring import LOADING, Loaded, Restorer
 from gohan_jobs.stores.base import Put, Transaction, TransactionResult, scan
 from gohan_jobs.stores.memory import MemoryStore
-from worlds import ALIAS, DISK, NETWORK, PORT, QUOTA, World, ref
+from worlds import ALIAS, DISK, NETWORK, PORT, QUOTA, TEMPLATES, World, ref
 
 OTHER = "another cluster"
 
@@ -169,6 +169,19 @@ def test_jobs_put_back_have_begun() -> None:
         template = other.store.get(f"/config/v2.0/heat_templates/{new.template_id}")
         assert template is not None
         assert template.mod_revision == new.template_revision
+
+
+def test_waiting_jobs_are_not_computed_again() -> None:
+    """Their templates have other revisions there, and say the same (``rules`` 2, 9)."""
+    world = busy()
+    for name, mappings in TEMPLATES.items():
+        world.template(name, mappings)  # so that the notes name no revision that is there
+    world.settle()
+    other = moved(world)
+    other.pass_time(120)
+    assert [] == other.jobs()
+    written = [write for write in other.history(other.keys.all_jobs) if write.kind == "put"]
+    assert sorted({write.key for write in written}) == sorted(write.key for write in written)
 
 
 def test_what_was_to_be_ended_is_ended() -> None:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import pytest
 
-from gohan_jobs.events import ConfigHeld, ConfigSetAside, JobPlanned, JobSuperseded
+from gohan_jobs.bookkeeping import JobNotes
+from gohan_jobs.events import (
+    ConfigHeld,
+    ConfigSetAside,
+    JobHandedBack,
+    JobPlanned,
+    JobSuperseded,
+)
 from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Role, Superseded
 from gohan_jobs.manager import ManagerOptions
@@ -566,3 +574,90 @@ def test_rule_10_bodies_are_opaque() -> None:
     world.settle()
     given = {"id": "n1", "tenant_id": TENANT, **body}
     assert json.dumps(given) == json.dumps(world.job(NETWORK).resource_input)
+
+
+# 2, 9 Templates that are written again
+
+
+def written_again(world: World) -> None:
+    """Gohan writes every template as it was; its JSON may be spelled otherwise."""
+    for name in TEMPLATES:
+        key = world.keys.config_of(world.keys.template_path(name))
+        value = json.loads(world.text(key) or b"")
+        body = dict(sorted(value["body"].items(), reverse=True))
+        world.put(key, json.dumps({**value, "body": body}, indent=1))
+
+
+def moved_port() -> World:
+    """Version 2 of a port waits for a network that it names; it names both in its job."""
+    world = done_world(operation_seconds=5.0)
+    world.pass_time(20)
+    world.write(ref("network", "n2"), {"name": "green"})
+    world.write(PORT, {"name": "q", "network_id": "n2"}, 2)
+    world.settle()
+    assert Place.WAITING == world.place(world.job(PORT).id)
+    return world
+
+
+def test_rule_02_a_template_written_again_as_it_was_changes_no_waiting_job() -> None:
+    """A resync of Gohan's leaves a waiting job as it was planned, also after a restart."""
+    world = moved_port()
+    planned = world.text(world.keys.job(world.job(PORT).id))
+    since = world.store.revision()
+    written_again(world)
+    world.settle()
+    assert planned == world.text(world.keys.job(world.job(PORT).id))
+    assert [] == [key for key in documented(world, since) if not key.startswith("/config/")]
+    world.restart()
+    world.pass_time(200.0)
+    written = world.history(f"{world.keys.all_jobs}modify:heat_worker:port")
+    assert ["put", "delete"] == [write.kind for write in written]
+    assert ("MODIFY_COMPLETED", 2, "") == world.outcome(PORT)
+
+
+def test_rule_02_a_template_written_again_as_it_was_hands_no_job_back() -> None:
+    """A worker that claims the job before the leader has heard of it goes on."""
+    world = World(roles=(Role.MANAGER,))
+    world.write(NETWORK, {"name": "blue"})
+    world.settle()
+    worker = world.peer(roles=(Role.WORKER,))
+    written_again(world)
+    worker.run_until_idle()
+    assert [("create", "network_n1")] == world.changes()
+    world.pass_time(5, worker)
+    assert [] == world.told(JobHandedBack)
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(NETWORK)
+
+
+def test_rule_09_a_template_that_another_release_planned_with_is_looked_at() -> None:
+    """Of a job without a digest only the revision tells whether its template has changed."""
+    world = moved_port()
+    own = world.lifecycle.queue.own
+    key = own.job(world.job(PORT).id)
+    notes = own.loads(key, world.text(key) or b"", JobNotes)
+    world.put(key, own.dumps(attrs.evolve(notes, template_digest="")))
+    written_again(world)
+    world.restart()
+    world.pass_time(200.0)
+    written = world.history(f"{world.keys.all_jobs}modify:heat_worker:port")
+    assert ["put", "put", "delete"] == [write.kind for write in written]
+    assert ("MODIFY_COMPLETED", 2, "") == world.outcome(PORT)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["leader knows", "leader does not"])
+def test_rule_09_a_template_that_breaks_is_no_template_as_it_was(
+    known: bool,  # noqa: FBT001 - a case
+) -> None:
+    """Who can't read it can't tell that it is the same."""
+    world = World(roles=(Role.MANAGER,))
+    world.write(NETWORK, {"name": "blue"})
+    world.settle()
+    world.put("/config/v2.0/heat_templates/network", "{")
+    worker = world.peer(roles=(Role.WORKER,))
+    if known:
+        world.settle()
+    worker.run_until_idle()
+    world.pass_time(5, worker)
+    assert [] == world.changes()
+    ((state, version, _),) = world.states_of(NETWORK)
+    assert ("CREATE_ERROR", 1) == (state, version)

@@ -87,6 +87,7 @@ class JobNotes:
         config_mod: that config's mod revision.
         template_id: template of its params; ``""`` for none.
         template_revision: that template's mod revision (``rules`` 9).
+        template_digest: of that template's body; another revision of the same body is no change.
         begun: whether it has been claimed before: its stack may exist, though no record says so.
         attempts: claims lost (``rules`` 17).
         retries: times the handler asked to try again.
@@ -108,6 +109,7 @@ class JobNotes:
     config_mod: int = 0
     template_id: str = ""
     template_revision: int = 0
+    template_digest: str = ""
     begun: bool = False
     attempts: int = 0
     retries: int = 0

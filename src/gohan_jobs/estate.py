@@ -7,12 +7,14 @@ answers go out.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from gohan_jobs.codec import Codec
+from gohan_jobs.codec.spelling import worker_text
 from gohan_jobs.exceptions import GohanJobsError, MappingError
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.mapping import ParsedTemplate
@@ -27,7 +29,7 @@ from gohan_jobs.records import (
 from gohan_jobs.schemas import Schema, Schemas
 from gohan_jobs.stores.base import Entry
 
-__all__ = ["Estate", "StackFact", "StateFact"]
+__all__ = ["Estate", "StackFact", "StateFact", "digest_of"]
 
 _PARSED_BODIES = 4096
 _FAILURES = frozenset(
@@ -64,6 +66,18 @@ class StackFact:
 
     tenant: str | None
     revision: int
+
+
+def digest_of(codec: Codec, template: Entry) -> str:
+    """A digest of what a heat_template's config says; ``""`` of one that can't be read.
+
+    It is the same however the text is spelled.
+    """
+    try:
+        body = codec.config(template.key, template.value).body
+    except GohanJobsError:
+        return ""
+    return hashlib.sha256(worker_text(body).encode()).hexdigest()
 
 
 class Estate:
@@ -247,7 +261,9 @@ class Estate:
             template = error
         except GohanJobsError as error:
             template = MappingError(f"template {name}: {error}")
-        self._templates[name] = KnownTemplate(template=template, revision=entry.mod_revision)
+        self._templates[name] = KnownTemplate(
+            template=template, revision=entry.mod_revision, digest=digest_of(self._codec, entry)
+        )
 
     def _parse_config(self, entry: Entry) -> ConfigRecord:
         return self._codec.config(entry.key, entry.value)

@@ -127,6 +127,7 @@ class Drafting:
             config_mod=entry.mod_revision if entry is not None else 0,
             template_id=planned.template_id,
             template_revision=planned.template_revision,
+            template_digest=planned.template_digest,
             again=pending.again,
         )
 

@@ -62,7 +62,11 @@ class Skew:
         if job.deletes or not job.unclaimed or job.broken or not job.notes.template_id:
             return False
         known = self._desk.estate.template(job.notes.template_id)
-        return known is None or known.revision != job.notes.template_revision
+        if known is None:
+            return True
+        if known.digest and known.digest == job.notes.template_digest:
+            return False  # written again as it was, by a resync of Gohan's (``rules`` 2)
+        return known.revision != job.notes.template_revision
 
     def _evaluate(self, job: Tracked) -> None:
         desk = self._desk
@@ -74,7 +78,11 @@ class Skew:
         if again is None:
             return
         known = desk.estate.template(job.notes.template_id)
-        notes = attrs.evolve(job.notes, template_revision=0 if known is None else known.revision)
+        notes = attrs.evolve(
+            job.notes,
+            template_revision=0 if known is None else known.revision,
+            template_digest="" if known is None else known.digest,
+        )
         assert job.place is not None  # noqa: S101 - it is unclaimed
         result = desk.commit(desk.queue.rewrite(again, notes, job.place, job.revision))
         if result.succeeded:

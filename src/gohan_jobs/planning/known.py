@@ -74,10 +74,13 @@ class KnownTemplate:
     Attributes:
         template: its parsed mappings; an error instead if they could not be parsed.
         revision: its config's mod revision, which a job remembers (``rules`` 9).
+        digest: of its body, so that one that is only written again, as Gohan does on a resync, is
+            told from one that has changed (``rules`` 2).
     """
 
     template: ParsedTemplate | MappingError
     revision: int
+    digest: str = ""
 
 
 class Known(Protocol):

@@ -118,11 +118,13 @@ class PlannedJob:
         job: its document.
         template_id: the template its params were computed from; ``""`` for none.
         template_revision: that template's mod revision, 0 for none (``rules`` 9).
+        template_digest: of that template's body.
     """
 
     job: Job
     template_id: str = ""
     template_revision: int = 0
+    template_digest: str = ""
 
 
 @attrs.frozen(kw_only=True)

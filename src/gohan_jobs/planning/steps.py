@@ -142,7 +142,7 @@ class StepComposer:
             raise NotThereYet(missing, f"there is no heat_template {name!r}")
         params = self._params(_parsed(found), self.change.config)
         self._check_outputs(params, before)
-        return Step(handler, action, params, template_id=name, template_revision=found.revision)
+        return _with_template(Step(handler, action, params), name, found)
 
     def _lenient_step(
         self, handler: str, name: str, action: Action, config: ConfigRecord | None = None
@@ -152,7 +152,7 @@ class StepComposer:
         if found is None or isinstance(found.template, MappingError):
             return Step(handler, action)
         params = self._params(found.template, config or self.change.config, lenient=True)
-        return Step(handler, action, params, template_id=name, template_revision=found.revision)
+        return _with_template(Step(handler, action, params), name, found)
 
     def _params(
         self, template: ParsedTemplate, config: ConfigRecord, *, lenient: bool = False
@@ -195,3 +195,12 @@ def _parsed(found: KnownTemplate) -> ParsedTemplate:
     if isinstance(found.template, MappingError):
         raise found.template
     return found.template
+
+
+def _with_template(step: Step, name: str, found: KnownTemplate) -> Step:
+    return attrs.evolve(
+        step,
+        template_id=name,
+        template_revision=found.revision,
+        template_digest=found.digest,
+    )

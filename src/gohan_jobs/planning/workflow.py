@@ -54,6 +54,7 @@ class Step:
         on_failure: what its failure does to the steps after it.
         template_id: as in :class:`PlannedJob`.
         template_revision: likewise.
+        template_digest: likewise.
     """
 
     handler: str
@@ -62,6 +63,7 @@ class Step:
     on_failure: OnFailure = OnFailure.FAIL
     template_id: str = ""
     template_revision: int = 0
+    template_digest: str = ""
 
 
 def build_jobs(
@@ -106,7 +108,10 @@ def build_jobs(
         )
         jobs.append(
             PlannedJob(
-                job=job, template_id=step.template_id, template_revision=step.template_revision
+                job=job,
+                template_id=step.template_id,
+                template_revision=step.template_revision,
+                template_digest=step.template_digest,
             )
         )
     return tuple(jobs)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 
+from gohan_jobs.bookkeeping import JobNotes
 from gohan_jobs.clock import Clock
 from gohan_jobs.codec import Codec
+from gohan_jobs.estate import digest_of
 from gohan_jobs.events import Event, Events, JobProgressed
 from gohan_jobs.handlers import JobContext, TemplateChanged
 from gohan_jobs.keys import Keys
@@ -88,10 +90,19 @@ class Contexts:
         if not notes.template_id:
             return None
         entry = self._store.get(self._keys.config_of(self._keys.template_path(notes.template_id)))
-        revision = entry.mod_revision if entry is not None else 0
-        if revision != notes.template_revision and not Action(claim.job.action).deletes:
+        if not self._is_known(entry, notes) and not Action(claim.job.action).deletes:
             raise TemplateChanged
         return entry
+
+    def _is_known(self, entry: Entry | None, notes: JobNotes) -> bool:
+        """Whether it is the template of the params, perhaps written again as it was."""
+        if entry is None:
+            return notes.template_revision == 0
+        if entry.mod_revision == notes.template_revision:
+            return True
+        return bool(notes.template_digest) and (
+            digest_of(self._codec, entry) == notes.template_digest
+        )
 
     def _stacks(
         self, claim: Claim, resources: tuple[ResourceRef, ...]
