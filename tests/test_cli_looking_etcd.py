@@ -117,6 +117,7 @@ def test_watching_until_told_to_stop(etcd: EtcdCluster, ending: signal.Signals) 
         assert watching.stdout is not None
         while not watching.stdout.readline().endswith(f" put /watched/{ending.name}\n"):
             assert watching.poll() is None
+        assert "1\n" == watching.stdout.readline()
         watching.send_signal(ending)
         rest, wrong = watching.communicate(timeout=PATIENCE)
     finally:
