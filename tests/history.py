@@ -197,7 +197,7 @@ class History:
         if event.entry.value == _EMPTY:
             if not any(self._path(job) == path for job in step.claimed):
                 self._problem(f"{event.key} begun without a claim")
-        elif not self._finished_of(path, step):
+        elif not self._finished_of(path, step) and not step.touches_below(self._own.cancels_prefix):
             self._problem(f"{event.key} written without a claim")
 
     def _finished_of(self, path: ResourcePath, step: _Step) -> list[JobId]:
