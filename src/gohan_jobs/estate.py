@@ -62,10 +62,12 @@ class StackFact:
     Attributes:
         tenant: of a live stack; None once it is deleted.
         revision: its mod revision.
+        problem: why the record can't be read; empty if it can.
     """
 
     tenant: str | None
     revision: int
+    problem: str = ""
 
 
 def digest_of(codec: Codec, template: Entry) -> str:
@@ -146,11 +148,12 @@ class Estate:
         """A stack's record was read or written. One that can't be read counts as no stack."""
         try:
             record = self._codec.heat_stack(entry.key, entry.value)
-        except GohanJobsError:
-            tenant = None
+        except GohanJobsError as error:
+            fact = StackFact(None, entry.mod_revision, str(error))
         else:
             tenant = record.tenant_id if record.stack_id else None
-        self._stacks[path] = StackFact(tenant, entry.mod_revision)
+            fact = StackFact(tenant, entry.mod_revision)
+        self._stacks[path] = fact
 
     def drop_stack(self, path: ResourcePath) -> None:
         """A stack's record is gone."""
@@ -230,6 +233,15 @@ class Estate:
         """Tenant of the resource's live stack."""
         fact = self._stacks.get(path)
         return None if fact is None else fact.tenant
+
+    def stack_problem(self, path: ResourcePath) -> str:
+        """Why the stack's record can't be read, so that there may be a stack; empty if it can."""
+        fact = self._stacks.get(path)
+        return "" if fact is None else fact.problem
+
+    def broken_stacks(self) -> list[ResourcePath]:
+        """The paths of all stacks' records that can't be read."""
+        return [path for path, fact in self._stacks.items() if fact.problem]
 
     def template(self, name: str) -> KnownTemplate | None:
         """A heat_template."""

@@ -246,6 +246,14 @@ class Desk:
         """A text without the secrets that are in JSON values (``rules`` 29)."""
         return self.redactor.scrub(text, self.redactor.secrets_in(*values))
 
+    def judge_stack(self, path: ResourcePath) -> None:
+        """Set a stack's record aside that can't be read, until it is another one (``rules`` 10)."""
+        key, problem = self.keys.heat_stack_of(path), self.estate.stack_problem(path)
+        if problem:
+            self.set_aside(key, self.estate.stack_revision(path), problem)
+        else:
+            self.pardon(key)
+
     # The queue.
 
     @property

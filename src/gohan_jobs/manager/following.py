@@ -131,8 +131,10 @@ class Follower:
             return
         if event.entry is None:
             self._desk.estate.drop_stack(path)
+            self._desk.judge_stack(path)
             return
         self._desk.estate.put_stack(path, event.entry)
+        self._desk.judge_stack(path)
         reference = self._desk.estate.reference(path)
         if reference is not None:
             self._intake.appeared(reference)

@@ -21,6 +21,7 @@ from gohan_jobs.manager.vetoes import Vetoes
 from gohan_jobs.planning import (
     Change,
     Enqueue,
+    Forget,
     Hold,
     Orphaned,
     Plan,
@@ -224,6 +225,9 @@ class Intake:
             delete_orphans=desk.options.orphans == "delete",
         )
         plan = plan_removal(removal, desk.view, desk.schemas, desk.suffix)
+        if isinstance(plan, Forget) and desk.estate.stack_problem(path):
+            # There may be a stack, and what can't be read is never deleted (``rules`` 10, 16).
+            plan = Orphaned(reason="its stack's record can't be read", collapse=plan.collapse)
         if isinstance(plan, Orphaned | Enqueue) and self._is_kept(path) and not plan.collapse:
             self._holds.let_go(path)
             return None  # known, and told

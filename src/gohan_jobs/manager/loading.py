@@ -71,6 +71,7 @@ class Loader:
         self._clear()
         self._load_estate(revision)
         self._load_own(revision)
+        self._judge_stacks()
         self._load_jobs(revision)
         self._plan_differences(accept=accept)
 
@@ -126,6 +127,14 @@ class Loader:
                 self._requests.heard(entry.key, entry)
         for entry in self._scan(own.reports_prefix, revision):
             self._reports.held(ResourcePath(entry.key.removeprefix(own.reports_prefix)))
+
+    def _judge_stacks(self) -> None:
+        """Report the stacks' records that can't be read, and pardon those that now can be."""
+        desk, prefix = self._desk, self._keys.heat_stack_prefix
+        aside = [key for key in desk.quarantine if key.startswith(prefix)]
+        noted = [ResourcePath(key.removeprefix(prefix)) for key in aside]
+        for path in sorted({*noted, *desk.estate.broken_stacks()}):
+            desk.judge_stack(path)
 
     # Jobs.
 

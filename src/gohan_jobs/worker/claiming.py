@@ -13,7 +13,7 @@ from gohan_jobs.exceptions import GohanJobsError, InvalidKey, StoreError, Transa
 from gohan_jobs.handlers import GiveUp
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.queue import Fence, Queue
-from gohan_jobs.records import Action
+from gohan_jobs.records import Action, HeatStack
 from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import Entry, Result, Store, Transaction, TransactionResult
 from gohan_jobs.worker.candidates import Candidates
@@ -206,7 +206,7 @@ class Claiming:
                 holder=attempt.holder,
                 fence=fence,
                 planned_at=job_entry.create_revision,
-                own_stack=None if stack is None else self._codec.heat_stack(stack.key, stack.value),
+                own_stack=self._own_stack(stack),
                 lease=self._lease,
                 now=self._now,
             )
@@ -221,6 +221,16 @@ class Claiming:
             # The job is as it was planned: it is a later version that names another tenant.
             return Reserved(claim, GiveUp(reason=problem))
         return Reserved(Unusable(job_id, fence, notes, problem))
+
+    def _own_stack(self, entry: Entry | None) -> HeatStack | None:
+        """The stack's record; one that can't be read, which the leader reports, counts as none.
+
+        A handler asks Heat for the stack by its name, and writes the record anew.
+        """
+        try:
+            return None if entry is None else self._codec.heat_stack(entry.key, entry.value)
+        except GohanJobsError:
+            return None
 
     def _foreign(self, claim: Claim, config: Entry | None) -> str:
         """Why the job's tenant is not to be believed (``rules`` 27); empty if it is.
