@@ -176,6 +176,7 @@ class Member:
             "--heat-token=t0ken",
             f"--heat-timeout={options.heat_timeout}",
             f"--roles={self.roles}",
+            f"--name={self.name}",
             f"--slots={options.slots}",
             f"--worker-lease={options.lease}",
             f"--leader-lease={options.lease}",

@@ -30,6 +30,7 @@ PATIENCE: Final = 40.0
 _PASSING: Final = (
     (r"\x1b\[[0-9;]*m", ""),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
+    (r"\b([a-z]+(?:-\d)?)-[0-9a-f]{8}\b", r"\1-ID"),
     (r"\b(\w+:heat_worker:\w+:[\w-]+:\d+):[a-z0-9]{5}\b", r"\1:SUFFIX"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+(\+\d\d:\d\d|Z)", "TIME"),
     (r"127\.0\.0\.1:\d+", "ADDRESS"),

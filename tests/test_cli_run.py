@@ -295,6 +295,29 @@ def test_manager_options_reach_the_manager(
     assert expected == seen["manager"]
 
 
+def test_a_process_has_a_name(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the host's and the process's unless told; one that can't stand in a key is refused."""
+    names: list[str] = []
+
+    class Spy(Lifecycle):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            names.append(options["name"])
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr("gohan_jobs.cli.run.Lifecycle", Spy)
+    monkeypatch.setattr("socket.gethostname", lambda: "net 1.example")
+    assert (0, 0) == (run(*ENOUGH).exit_code, run(*ENOUGH, "--name", "blue").exit_code)
+    assert [f"net-1.example-{os.getpid()}", "blue"] == names
+    refused = run(*ENOUGH, "--name", "a/b")
+    assert (2, True) == (refused.exit_code, "'a/b' is no name" in refused.stderr)
+
+
+def test_a_lease_that_no_call_fits_in(recorder: Recorder) -> None:
+    """It is a usage error, in one line."""
+    refused = run(*ENOUGH, "--heat-timeout", "30", "--worker-lease", "20")
+    assert (2, True) == (refused.exit_code, "never outlasts a request" in refused.stderr)
+
+
 def test_connection_options(recorder: Recorder, tmp_path: Path) -> None:
     """What etcd is connected with comes from the options, the password from a file."""
     secret, pem = tmp_path / "secret", tmp_path / "pem"

@@ -11,6 +11,7 @@ key below ``/gohan-jobs/``             value
 ``degraded``                           why the leader has stopped, under its lease
 ``accept``                             an operator's acceptance of that, under a lease of its own;
                                        see :mod:`gohan_jobs.acceptance`
+``leader``                             name of the process that leads, under its lease
 ``workers/<worker id>``                number of slots, under the worker's lease
 ``quarantine/<key>``                   :class:`Quarantined`: what can't be used
 ``orphans/<path>``                     :class:`Orphan`: a stack whose config is gone
@@ -302,6 +303,11 @@ class Bookkeeping:
     def accept_key(self) -> str:
         """Key of an operator's acceptance of that."""
         return f"{self._own}accept"
+
+    @property
+    def leader(self) -> str:
+        """Key of the name of the process that leads."""
+        return f"{self._own}leader"
 
     @property
     def jobs_prefix(self) -> str:

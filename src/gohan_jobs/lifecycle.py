@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import string
 import threading
 import time
@@ -41,6 +42,7 @@ from gohan_jobs.worker import Worker, WorkerOptions
 __all__ = ["Completed", "Failed", "Lifecycle", "Result", "Role", "Superseded"]
 
 _SUFFIX = string.ascii_lowercase + string.digits
+_NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _LEASE_SHARE = 3.0
 _RENEWAL_RETRY = 1.0
 
@@ -78,9 +80,13 @@ class Lifecycle:
         suffix: gives suffixes of job ids, instead of random ones.
         admission: is asked before a change is queued, and may veto it: a quota, a maintenance
             window. Give the same to every process with the role ``manager``.
+        name: by which operators find this process, such as its host's name and its process id: a
+            part of the worker's id, and noted beside the leader's. Letters, digits, ``.``, ``_``
+            and ``-``, at most 64; none unless told.
 
     Raises:
-        ValueError: an unknown role, or a lease that no request to the orchestrator fits in.
+        ValueError: an unknown role, a name with other characters, or a lease that no request to
+            the orchestrator fits in.
     """
 
     def __init__(
@@ -102,7 +108,11 @@ class Lifecycle:
         seed: int | None = None,
         suffix: Callable[[], str] | None = None,
         admission: Admission | None = None,
+        name: str = "",
     ) -> None:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name: up to 64 letters, digits, '.', '_' and '-'")
+        self._name = name
         self.store = store
         self.orchestrator = orchestrator
         self.schemas = schemas
@@ -470,6 +480,7 @@ class Lifecycle:
             events=self._events,
             redactor=self.redactor,
             manager_id=self._uuid(),
+            name=self._name,
             suffix=self._suffix,
             options=self._manager_options,
             wake=lambda: self._wake(Role.MANAGER),
@@ -489,7 +500,7 @@ class Lifecycle:
             clock=self.clock,
             events=self._events,
             redactor=self.redactor,
-            worker_id=self._uuid(),
+            worker_id=self._worker_id(),
             new_id=self._uuid,
             executor=self._switch,
             options=self._worker_options,
@@ -541,6 +552,10 @@ class Lifecycle:
 
     def _random_suffix(self) -> str:
         return "".join(self._rng.choices(_SUFFIX, k=5))
+
+    def _worker_id(self) -> str:
+        made = self._uuid()
+        return f"{self._name}-{made[:8]}" if self._name else made
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))

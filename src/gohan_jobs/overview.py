@@ -44,12 +44,14 @@ class LeaderStatus:
         leased: whether its key hangs on a lease, which is then alive: the key goes with it. A job
             manager of another program may lead without one.
         lease_left: seconds that the lease still has; None if the store does not tell.
+        name: of its process; empty if it has none.
     """
 
     manager_id: str
     since_revision: int
     leased: bool
     lease_left: float | None = None
+    name: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +59,7 @@ class WorkerStatus:
     """A worker whose lease is alive: its key goes with the lease.
 
     Attributes:
-        worker_id: the worker's uuid.
+        worker_id: the worker's id, which begins with its process's name, if it has one.
         slots: how many jobs it takes at a time; None if its key does not say.
         busy: how many it has.
         since_revision: of the store, at which it registered.
@@ -233,16 +235,21 @@ class _Look:
         )
 
     def _leader(self) -> LeaderStatus | None:
-        entries = self._all(self.queue.keys.leader)
-        entry = next((each for each in entries if each.key == self.queue.keys.leader), None)
+        entry = self._entry(self.queue.keys.leader)
         if entry is None:
             return None
+        named = self._entry(self.queue.own.leader)
+        name = "" if named is None or named.lease != entry.lease else named.value.decode()
         return LeaderStatus(
             manager_id=entry.value.decode(errors="replace"),
             since_revision=entry.create_revision,
             leased=entry.lease != 0,
             lease_left=self._lease_left(entry),
+            name=name,
         )
+
+    def _entry(self, key: str) -> Entry | None:
+        return next((each for each in self._all(key) if each.key == key), None)
 
     def _workers(
         self, workers: Iterable[Entry], queued: Iterable[QueuedJob]

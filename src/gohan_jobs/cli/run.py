@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import os
+import re
+import socket
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +29,7 @@ from gohan_jobs.handlers import Handlers
 from gohan_jobs.instrumentation import ObservedOrchestrator
 from gohan_jobs.lifecycle import Lifecycle, Role
 from gohan_jobs.orchestrators.base import Orchestrator
+from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import Store
 from gohan_jobs.worker import WorkerOptions
 
@@ -33,6 +37,11 @@ if TYPE_CHECKING:
     from gohan_jobs.instrumentation import PrometheusHook
 
 __all__ = ["command"]
+
+
+def _own_name() -> str:
+    host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:50]
+    return f"{host}-{os.getpid()}"
 
 
 @click.command(
@@ -49,6 +58,12 @@ __all__ = ["command"]
     type=words(Role.MANAGER, Role.WORKER),
     metavar="manager,worker",
     default=f"{Role.MANAGER},{Role.WORKER}",
+)
+@option(
+    "--name",
+    "By which operators find this process.  [default: the host's name and the process id]",
+    default=_own_name,
+    show_default=False,
 )
 @option(
     "--handlers",
@@ -88,24 +103,41 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         hooks: tuple[Hook, ...] = (log_event,) if metrics is None else (log_event, metrics)
         heat = _heat(ctx, options, hooks)
         stack.callback(heat.close)
-        lifecycle = Lifecycle(
-            store,
-            heat,
-            schemas,
-            roles=options["roles"],
-            handlers=Handlers().discover(options["handlers"]),
-            hooks=hooks,
-            manager=manager_options_of(
-                options, leader_ttl=options["leader_lease"], claim_pause=heat.request_timeout
-            ),
-            worker=WorkerOptions(slots=options["slots"], lease_ttl=options["worker_lease"]),
-        )
+        lifecycle = _lifecycle(store, heat, schemas, hooks, options)
         lifecycle.check()  # so that what is wrong with etcd is said at once
         stack.callback(lifecycle.close, options["stop_timeout"])
         lifecycle.run()
         _serve(stack, options["http"], lifecycle, metrics)
         click.echo(f"{' and '.join(options['roles'])} on {', '.join(options['etcd'])}", err=True)
         click.echo(f"{wait().name}: stopping", err=True)
+
+
+def _lifecycle(
+    store: Store,
+    heat: Orchestrator,
+    schemas: Schemas,
+    hooks: tuple[Hook, ...],
+    options: dict[str, Any],
+) -> Lifecycle:
+    handlers = Handlers().discover(options["handlers"])
+    manager = manager_options_of(
+        options, leader_ttl=options["leader_lease"], claim_pause=heat.request_timeout
+    )
+    worker = WorkerOptions(slots=options["slots"], lease_ttl=options["worker_lease"])
+    try:
+        return Lifecycle(
+            store,
+            heat,
+            schemas,
+            roles=options["roles"],
+            name=options["name"],
+            handlers=handlers,
+            hooks=hooks,
+            manager=manager,
+            worker=worker,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _heat(ctx: click.Context, options: dict[str, Any], hooks: tuple[Hook, ...]) -> Orchestrator:

@@ -114,7 +114,8 @@ def _leader(leader: LeaderStatus | None) -> str:
         return "nobody"
     lease = "lease alive" if leader.leased else "without a lease"
     left = "" if leader.lease_left is None else f", {span(leader.lease_left)} left"
-    return f"{leader.manager_id} since revision {leader.since_revision}, {lease}{left}"
+    who = f"{leader.name} ({leader.manager_id})" if leader.name else leader.manager_id
+    return f"{who} since revision {leader.since_revision}, {lease}{left}"
 
 
 def _failed(count: int | None) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
+
 from gohan_jobs.clock import Clock
 from gohan_jobs.events import Events, LeaderElected, LeaderLost
 from gohan_jobs.exceptions import Compacted, LeaseNotFound, NotLeader, StoreError
@@ -32,6 +34,7 @@ class Leadership:
         store: where.
         key: the leader's key.
         manager_id: this candidate's uuid.
+        noted: what else is written under the lease; what operators know this process by.
         clock: tells when to try again.
         events: told of a change.
         ttl: seconds after which a dead leader's key vanishes.
@@ -48,7 +51,9 @@ class Leadership:
         events: Events,
         ttl: float,
         wake: Callable[[], None] | None = None,
+        noted: tuple[Put, ...] = (),
     ) -> None:
+        self._noted = noted
         self._store = store
         self._key = key
         self._id = manager_id
@@ -96,8 +101,12 @@ class Leadership:
 
     def _elect(self) -> bool:
         self._abandoned = lease = self._store.grant_lease(self._ttl).id
+        puts = (Put(self._key, self._id.encode()), *self._noted)
         result = self._store.transact(
-            Transaction((Compare.absent(self._key),), (Put(self._key, self._id.encode(), lease),))
+            Transaction(
+                (Compare.absent(self._key),),
+                tuple(attrs.evolve(put, lease=lease) for put in puts),
+            )
         )
         if not result.succeeded:
             self._end_abandoned()

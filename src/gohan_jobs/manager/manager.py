@@ -32,7 +32,7 @@ from gohan_jobs.manager.requests import Requests
 from gohan_jobs.queue import Queue
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.schemas import Schemas
-from gohan_jobs.stores.base import Store
+from gohan_jobs.stores.base import Put, Store
 
 __all__ = ["Manager"]
 
@@ -51,6 +51,7 @@ class Manager:
         events: told of everything.
         redactor: keeps secrets out of errors.
         manager_id: this candidate's uuid.
+        name: by which operators find this process; empty for none.
         suffix: gives suffixes of job ids.
         options: how it behaves.
         wake: called, on any thread, when :meth:`step` may have something to do.
@@ -72,6 +73,7 @@ class Manager:
         options: ManagerOptions,
         wake: Callable[[], None] | None = None,
         admission: Admission | None = None,
+        name: str = "",
     ) -> None:
         self._store = store
         self._events = events
@@ -84,6 +86,7 @@ class Manager:
             events=events,
             ttl=options.leader_ttl,
             wake=wake,
+            noted=(Put(queue.own.leader, name.encode()),) if name else (),
         )
         self._desk = Desk(
             store=store,
