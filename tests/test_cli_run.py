@@ -355,6 +355,17 @@ def test_everything_from_a_file(recorder: Recorder, tmp_path: Path) -> None:
     assert (("e1:1",), "p") == (recorder.given["endpoints"], recorder.given["password"])
 
 
+def test_other_commands_read_the_same_file(recorder: Recorder, tmp_path: Path) -> None:
+    """What only processes need is passed over; what nobody knows is named."""
+    config = tmp_path / "run.toml"
+    config.write_text(f'etcd = ["e1:1"]\nschemas = "{SCHEMAS}"\nslots = 3\n', encoding="utf-8")
+    looked = CliRunner().invoke(main, ["status", "--config", str(config)])
+    assert (0, ("e1:1",)) == (looked.exit_code, recorder.given["endpoints"])
+    config.write_text("slotz = 3\n", encoding="utf-8")
+    refused = CliRunner().invoke(main, ["status", "--config", str(config)])
+    assert (2, True) == (refused.exit_code, "no such options: slotz" in refused.stderr)
+
+
 def test_everything_from_the_environment(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

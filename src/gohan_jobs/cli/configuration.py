@@ -87,18 +87,18 @@ def read_config(ctx: click.Context, _param: click.Parameter, path: Path | None) 
             raise click.BadParameter(f"{path}: not TOML: {error}") from None
         values = {name.replace("-", "_"): value for name, value in given.items()}
         own = {param.name for param in ctx.command.params} - {"config"}
-        unknown = sorted(values.keys() - own - _options_of_run())
+        unknown = sorted(values.keys() - own - _options_of_run(ctx))
         if unknown:
             raise click.BadParameter(f"{path}: no such options: {', '.join(unknown)}")
         ctx.default_map = {name: value for name, value in values.items() if name in own}
     return path
 
 
-def _options_of_run() -> set[str]:
+def _options_of_run(ctx: click.Context) -> set[str]:
     """What a deployment's file may hold for its processes: other commands read the same file."""
-    from gohan_jobs.cli import run  # noqa: PLC0415 - it imports this module
-
-    return {param.name or "" for param in run.command.params} - {"config"}
+    group = None if ctx.parent is None else ctx.parent.command
+    run = group.get_command(ctx, "run") if isinstance(group, click.Group) else None
+    return set() if run is None else {param.name or "" for param in run.params} - {"config"}
 
 
 def words(*choices: str) -> Callable[[Any], tuple[str, ...]]:
