@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from gohan_jobs.bookkeeping import JobNotes
-from gohan_jobs.events import JobSuperseded, LeaderElected, LeaderLost, OrphanFound
+from gohan_jobs.events import ConfigSetAside, JobSuperseded, LeaderElected, LeaderLost, OrphanFound
 from gohan_jobs.exceptions import NotLeader
 from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Role
@@ -201,12 +201,13 @@ def test_a_lost_claim_that_was_pre_empted_is_superseded() -> None:
 
 
 def test_broken_notes_stop_nobody() -> None:
-    """They are set aside; what the leader knows counts."""
+    """They are told of, and written anew with what the leader knows."""
     world, _ = meddling()
     world.write(NETWORK, {"name": "x"})
     world.settle()
     job = world.job(NETWORK)
-    world.put(f"/gohan-jobs/jobs/{job.id}", "{")
+    key = f"/gohan-jobs/jobs/{job.id}"
+    world.put(key, "{")
     world.lifecycle.close()
     world.lifecycle = world.peer(seed=4)
     world.settle()
@@ -215,7 +216,10 @@ def test_broken_notes_stop_nobody() -> None:
         Put(world.keys.place(Place.WAITING, job.id), b"heat_worker"),
     )
     world.settle()
-    assert 1 == len(world.under("/gohan-jobs/quarantine/"))
+    assert [key] == [event.key for event in world.told(ConfigSetAside)]
+    assert {} == world.under("/gohan-jobs/quarantine/")
+    notes = world.lifecycle.queue.own.loads(key, world.text(key) or b"", JobNotes)
+    assert world.path(NETWORK) == notes.path
 
 
 def test_hold_notes_that_make_no_sense_are_over_at_once() -> None:

@@ -12,6 +12,7 @@ processes that still run look there for nothing but this key.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -46,6 +47,8 @@ __all__ = [
 ]
 
 _TTL = 600.0
+
+_log = logging.getLogger("gohan_jobs")
 
 
 @attrs.frozen(kw_only=True)
@@ -187,6 +190,7 @@ class Acceptances:
         self._leader = leader
         self._clock = clock
         self._told = ""
+        self._passed_over = 0
 
     def given(self, reason: str) -> bool:
         """Say why the leader has stopped, once, and see whether that is accepted; once.
@@ -205,6 +209,9 @@ class Acceptances:
     def _take(self, reason: str) -> bool:
         entry = self._store.get(self._own.accept_key)
         found = _found(entry)
+        if entry is not None and found is None and entry.mod_revision != self._passed_over:
+            self._passed_over = entry.mod_revision
+            _log.warning("%s: not an acceptance: passed over", entry.key)
         if entry is None or found is None or found.taken or found.reason not in {"", reason}:
             return False
         taken = Put(entry.key, _dumps(attrs.evolve(found, taken=True)), entry.lease)

@@ -37,6 +37,8 @@ from gohan_jobs.view import View
 
 __all__ = ["Desk", "ManagerOptions", "Timers"]
 
+_SLOTS_DIGITS = 9
+
 
 @attrs.frozen(kw_only=True)
 class ManagerOptions:
@@ -192,6 +194,7 @@ class Desk:
         result = self.commit(self.queue.set_aside(found, own_revision))
         if result.succeeded:
             self.quarantine[key] = (mod_revision, result.revision)
+            self.pardon(self.queue.own.quarantine(key))  # the note, which may have been broken
         self.events.emit(ConfigSetAside(key=key, reason=reason))
 
     def failure_of(self, job: Tracked, reason: str) -> StateRecord | None:
@@ -229,6 +232,7 @@ class Desk:
         known = self.quarantine.pop(key, None)
         if known is not None:
             self.commit(self.queue.pardon(key, known[1]))
+            self.pardon(self.queue.own.quarantine(key))  # likewise
 
     def now_text(self) -> str:
         """The time of day, for display."""
@@ -264,10 +268,15 @@ class Desk:
 
     def worker(self, name: str, entry: Entry | None) -> None:
         """A worker has told its slots, or is gone."""
+        self.slots.pop(name, None)
+        key = self.queue.own.worker(name)
         if entry is None:
-            self.slots.pop(name, None)
-        elif entry.value.isdigit():
+            self.pardon(key)
+        elif entry.value.isdigit() and len(entry.value) <= _SLOTS_DIGITS:
             self.slots[name] = int(entry.value)
+            self.pardon(key)
+        else:
+            self.set_aside(key, entry.mod_revision, f"{key}: not a number of slots")
 
     def delay(self, job: Tracked, seconds: float) -> None:
         """Keep a job from being claimed for a while."""

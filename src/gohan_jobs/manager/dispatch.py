@@ -219,24 +219,26 @@ class Dispatch:
         desk = self._desk
         entry = desk.store.get(desk.queue.own.job(job.job_id))
         if entry is None:
-            self._note_again(job)
+            self._note_again(job, 0)
             return job.notes
         try:
             return desk.queue.own.loads(entry.key, entry.value, JobNotes)
         except GohanJobsError as error:
             desk.set_aside(entry.key, entry.mod_revision, str(error))
+            self._note_again(job, entry.mod_revision)
             return job.notes
 
-    def _note_again(self, job: Tracked) -> None:
+    def _note_again(self, job: Tracked, revision: int) -> None:
         """Write what is known of a job whose notes are gone: no worker runs it without them."""
         desk = self._desk
         key = desk.queue.own.job(job.job_id)
         desk.commit(
             Transaction(
-                (Compare.absent(key), Compare.present(desk.keys.job(job.job_id))),
+                (Compare.unchanged(key, revision), Compare.present(desk.keys.job(job.job_id))),
                 (Put(key, desk.queue.own.dumps(job.notes)),),
             )
         )
+        desk.pardon(key)
 
     # Finished.
 
@@ -261,11 +263,19 @@ class Dispatch:
         desk = self._desk
         entry = desk.store.get(desk.queue.own.failed(job.job_id))
         if entry is not None:
-            self._release_failed(job, desk.queue.own.loads(entry.key, entry.value, Failure).reason)
+            self._release_failed(job, self._reason(entry))
         elif desk.commit(self._releasing(job)).succeeded:
             self._released(job)
         else:
             desk.refresh_job(job)
+
+    def _reason(self, entry: Entry) -> str:
+        """Why a job failed; of a note that somebody broke, at least that it did."""
+        try:
+            return self._desk.queue.own.loads(entry.key, entry.value, Failure).reason
+        except GohanJobsError as error:
+            self._desk.set_aside(entry.key, entry.mod_revision, str(error))
+            return "the reason can't be read any more"
 
     def _released(self, job: Tracked) -> None:
         self._desk.board.remove(job)
@@ -299,6 +309,7 @@ class Dispatch:
             desk.refresh_job(job)
             return
         desk.board.remove(job)
+        desk.pardon(desk.queue.own.failed(job.job_id))
         if orphan is not None:
             desk.orphans.add(job.path)
             desk.events.emit(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import attrs
 
 from gohan_jobs.bookkeeping import Held
-from gohan_jobs.events import ConfigHeld, ConfigVetoed, Event
+from gohan_jobs.events import ConfigHeld, ConfigSetAside, ConfigVetoed, Event
 from gohan_jobs.exceptions import InvalidRecord
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.manager.changes import Draft, Pending
@@ -53,8 +53,9 @@ class Holds:
         own = self._desk.queue.own
         try:
             held = own.loads(entry.key, entry.value, Held)
-        except InvalidRecord:
+        except InvalidRecord as error:
             self._desk.held[path] = None, entry.mod_revision
+            self._desk.events.emit(ConfigSetAside(key=entry.key, reason=str(error)))
         else:
             self._desk.held[path] = held, entry.mod_revision
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gohan_jobs.board import Board, Tracked, in_order
-from gohan_jobs.bookkeeping import Band, JobNotes, Quarantined
+from gohan_jobs.bookkeeping import Band, Bookkeeping, JobNotes, Orphan, Quarantined
 from gohan_jobs.codec import Codec
 from gohan_jobs.estate import Estate
 from gohan_jobs.exceptions import Degraded, GohanJobsError, InvalidKey
@@ -110,13 +110,12 @@ class Loader:
 
     def _load_own(self, revision: int) -> None:
         desk, own = self._desk, self._desk.queue.own
+        self._load_quarantine(revision)
         for entry in self._scan(own.workers_prefix, revision):
             desk.worker(entry.key.removeprefix(own.workers_prefix), entry)
-        for entry in self._scan(own.quarantine_prefix, revision):
-            found = own.loads(entry.key, entry.value, Quarantined)
-            desk.quarantine[found.key] = (found.mod_revision, entry.mod_revision)
         for entry in self._scan(own.orphans_prefix, revision):
             desk.orphans.add(ResourcePath(entry.key.removeprefix(own.orphans_prefix)))
+            self._see_orphan(entry)
         for entry in self._scan(own.held_prefix, revision):
             self._intake.held(ResourcePath(entry.key.removeprefix(own.held_prefix)), entry)
         for entry in self._scan(own.repairs_prefix, revision):
@@ -127,6 +126,34 @@ class Loader:
                 self._requests.heard(entry.key, entry)
         for entry in self._scan(own.reports_prefix, revision):
             self._reports.held(ResourcePath(entry.key.removeprefix(own.reports_prefix)))
+
+    def _load_quarantine(self, revision: int) -> None:
+        """What is set aside; a note that can't be read is so, too, and is written anew or goes."""
+        desk, own = self._desk, self._desk.queue.own
+        broken: list[tuple[Entry, str]] = []
+        for entry in self._scan(own.quarantine_prefix, revision):
+            key, seen, problem = _noted(own, entry)
+            desk.quarantine[key] = (seen, entry.mod_revision)
+            if problem:
+                broken.append((entry, problem))
+        for entry, problem in broken:
+            desk.set_aside(entry.key, entry.mod_revision, problem)
+        self._pardon_own()
+
+    def _see_orphan(self, entry: Entry) -> None:
+        """That there is one is all that counts; what can't be read of it is told of."""
+        try:
+            self._desk.queue.own.loads(entry.key, entry.value, Orphan)
+        except GohanJobsError as error:
+            self._desk.set_aside(entry.key, entry.mod_revision, str(error))
+
+    def _pardon_own(self) -> None:
+        """Forget that a record of our own could not be used that is another by now, or gone."""
+        desk = self._desk
+        for key in [key for key in desk.quarantine if key.startswith(desk.queue.own.prefix)]:
+            entry = desk.store.get(key)
+            if entry is None or entry.mod_revision != desk.quarantine[key][0]:
+                desk.pardon(key)
 
     def _judge_stacks(self) -> None:
         """Report the stacks' records that can't be read, and pardon those that now can be."""
@@ -195,7 +222,8 @@ class Loader:
 
         Args:
             entry: the document.
-            noted: the notes on it; another program's job has none, so they are made up.
+            noted: the notes on it; another program's job has none, so they are made up, as they are
+                if somebody broke them.
         """
         desk = self._desk
         try:
@@ -208,23 +236,25 @@ class Loader:
             desk.set_aside(entry.key, entry.mod_revision, "no schema has this job's type")
             return None
         path = schema.path_of(job_id.resource_id)
-        notes = self._notes(path, noted)
+        notes = self._notes(noted)
         try:
             job = desk.queue.read_job(entry)
         except GohanJobsError as error:
             desk.set_aside(entry.key, entry.mod_revision, str(error))
-            return Tracked.unreadable(job_id, path, notes)
-        if noted is None:
-            notes = self._foreigners.adopt(job, notes)
+            return Tracked.unreadable(job_id, path, notes or self._foreigners.notes(path))
+        if notes is None:
+            notes = self._foreigners.adopt(job, self._foreigners.notes(path), noted)
         return Tracked.of(job, path, notes, None, 0)
 
-    def _notes(self, path: ResourcePath, noted: Entry | None) -> JobNotes:
-        if noted is not None:
-            try:
-                return self._desk.queue.own.loads(noted.key, noted.value, JobNotes)
-            except GohanJobsError as error:
-                self._desk.set_aside(noted.key, noted.mod_revision, str(error))
-        return self._foreigners.notes(path)
+    def _notes(self, noted: Entry | None) -> JobNotes | None:
+        """The notes on a job; None if there are none that can be read."""
+        if noted is None:
+            return None
+        try:
+            return self._desk.queue.own.loads(noted.key, noted.value, JobNotes)
+        except GohanJobsError as error:
+            self._desk.set_aside(noted.key, noted.mod_revision, str(error))
+            return None
 
     # Differences.
 
@@ -249,3 +279,15 @@ class Loader:
         options = self._desk.options
         if removed > options.max_removals and removed > options.max_removal_share * known:
             raise Degraded(f"{removed} of {known} known resources have no config any more")
+
+
+def _noted(own: Bookkeeping, entry: Entry) -> tuple[str, int, str]:
+    """Which key a note sets aside, at which revision, and what is wrong with the note."""
+    try:
+        found = own.loads(entry.key, entry.value, Quarantined)
+        if own.quarantine(found.key) == entry.key:
+            return found.key, found.mod_revision, ""
+        problem = f"{entry.key}: a note on another key"
+    except GohanJobsError as error:
+        problem = str(error)
+    return f"/{entry.key.removeprefix(own.quarantine_prefix)}", 0, problem

@@ -68,6 +68,7 @@ class Repairs:
     def _forget(self, path: ResourcePath) -> None:
         self._asked.pop(path, None)
         self._tried.pop(path, None)
+        self._desk.pardon(self._desk.queue.own.repair(path))
 
     def _repair(self, path: ResourcePath) -> bool:
         """Plan a repair; whether it need not be tried again before something changes."""
@@ -75,11 +76,14 @@ class Repairs:
         asked = desk.store.get(desk.queue.own.repair(path))
         if asked is None:
             return True  # done; that it is gone will be heard
+        wanted = self._read(asked)
+        if wanted is None:
+            return True
         entry = desk.estate.config_entry(path)
-        orphan = self._orphan_at(path, asked) if entry is None else None
+        orphan = self._orphan_at(path, wanted) if entry is None else None
         if orphan is not None:
             return self._keep(orphan, asked)
-        plan = self._plan(path, asked, entry)
+        plan = self._plan(path, wanted, entry)
         if plan is None:
             return True
         pending = Pending(path, entry, 0 if entry is None else entry.mod_revision, reread=True)
@@ -87,14 +91,24 @@ class Repairs:
         assert draft is not None  # noqa: S101 - jobs are always written
         return self._drafting.carry_out(draft, asked)
 
-    def _plan(self, path: ResourcePath, asked: Entry, entry: Entry | None) -> Enqueue | None:
+    def _read(self, asked: Entry) -> Repair | None:
+        """What asks for a repair; None, and set aside, if it can't be read."""
+        desk = self._desk
+        try:
+            wanted = desk.queue.own.loads(asked.key, asked.value, Repair)
+        except GohanJobsError as error:
+            desk.set_aside(asked.key, asked.mod_revision, str(error))
+            return None
+        desk.pardon(asked.key)
+        return wanted
+
+    def _plan(self, path: ResourcePath, wanted: Repair, entry: Entry | None) -> Enqueue | None:
         desk = self._desk
         identified = desk.estate.identify(path)
         if identified is None or path in desk.held:
             return None  # a held change is not to be done by the way; once it is, all is right
         schema, resource = identified
         try:
-            tenant = desk.queue.own.loads(asked.key, asked.value, Repair).tenant
             config = desk.estate.config(path)
         except GohanJobsError:
             return None  # a broken config is set aside; what comes after it is looked at
@@ -109,20 +123,16 @@ class Repairs:
             )
             return plan_repair(change, desk.view, desk.schemas, desk.suffix)
         removal = Removal(path=path, resource=resource, schema=schema)
-        return plan_stray_removal(removal, tenant, desk.view, desk.schemas, desk.suffix)
+        return plan_stray_removal(removal, wanted.tenant, desk.view, desk.schemas, desk.suffix)
 
-    def _orphan_at(self, path: ResourcePath, asked: Entry) -> OrphanFound | None:
+    def _orphan_at(self, path: ResourcePath, wanted: Repair) -> OrphanFound | None:
         """What to tell if the stack's config went without the mark its type has (``rules`` 16)."""
         desk = self._desk
         identified = desk.estate.identify(path)
         if identified is None or desk.options.orphans == "delete":
             return None
         schema, resource = identified
-        try:
-            dropped = desk.queue.own.loads(asked.key, asked.value, Repair).dropped
-        except GohanJobsError:
-            return None
-        if not dropped or not schema.two_step_deletion:
+        if not wanted.dropped or not schema.two_step_deletion:
             return None
         return OrphanFound(resource=resource, reason="config removed while its job ran")
 

@@ -53,6 +53,7 @@ class Reports:
         report = desk.store.get(queue.own.report(path))
         if report is None:
             self._held.discard(path)
+            desk.pardon(queue.own.report(path))
             return
         state_key, target = desk.keys.state_of(path), desk.keys.monitoring_of(path)
         state = desk.store.get(state_key)

@@ -192,12 +192,11 @@ class Claiming:
         )
         job_id = attempt.job_id
         fence = Fence(self._queue.keys.place(Place.WORKING, job_id), revision)
-        notes = JobNotes(planned_at="", path=attempt.path)
+        noted = self._notes(notes_entry)
+        notes = noted or JobNotes(planned_at="", path=attempt.path)
+        if noted is None and job_entry is not None:
+            return Reserved(Unusable(job_id, fence, notes))
         try:
-            if notes_entry is not None:
-                notes = self._queue.own.loads(notes_entry.key, notes_entry.value, JobNotes)
-            elif job_entry is not None:
-                return Reserved(Unusable(job_id, fence, notes))
             if job_entry is None:
                 raise InvalidKey(self._queue.keys.job(job_id), "a ready job without a document")
             claim = Claim(
@@ -221,6 +220,14 @@ class Claiming:
             # The job is as it was planned: it is a later version that names another tenant.
             return Reserved(claim, GiveUp(reason=problem))
         return Reserved(Unusable(job_id, fence, notes, problem))
+
+    def _notes(self, entry: Entry | None) -> JobNotes | None:
+        """The notes on a job; None if there are none that can be read: the leader writes them."""
+        try:
+            own = self._queue.own
+            return None if entry is None else own.loads(entry.key, entry.value, JobNotes)
+        except GohanJobsError:
+            return None
 
     def _own_stack(self, entry: Entry | None) -> HeatStack | None:
         """The stack's record; one that can't be read, which the leader reports, counts as none.
