@@ -6,6 +6,7 @@ renews leases at regular times.
 
 from __future__ import annotations
 
+import abc
 import logging
 import random
 import threading
@@ -76,7 +77,44 @@ class Trouble:
             self._events.emit(StoreRecovered(role=self._role, failures=failures))
 
 
-class Loop:
+class _Thread(abc.ABC):
+    """A thread that can be woken and stopped."""
+
+    def __init__(self, name: str) -> None:
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = new_thread(name, self._run)
+
+    @abc.abstractmethod
+    def _run(self) -> None: ...
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something may have come up; from any thread."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Stop after what it is at, and wait for the thread."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def is_current(self) -> bool:
+        """Whether the calling thread is this one."""
+        return threading.current_thread() is self._thread
+
+    @property
+    def dead(self) -> bool:
+        """Whether its thread has ended though nobody stopped it."""
+        started = self._thread.ident is not None
+        return started and not self._thread.is_alive() and not self._stopping.is_set()
+
+
+class Loop(_Thread):
     """Steps something on a thread of its own until it is stopped.
 
     After a failure it pauses, from 0.05 s doubling to 5 s. The trouble is over, and pauses are
@@ -102,39 +140,13 @@ class Loop:
         events: Events,
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
+        super().__init__(name)
         self._stepped = stepped
         self._clock = clock
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = new_thread(name, self._run)
         self._backoff = _FIRST_BACKOFF
         self._well_since: float | None = None
         self._failed = failed
         self.trouble: Trouble = Trouble(name, events)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Something may have come up; from any thread."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """Stop after the step that runs, and wait for the thread."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def is_current(self) -> bool:
-        """Whether the calling thread is this one."""
-        return threading.current_thread() is self._thread
-
-    @property
-    def dead(self) -> bool:
-        """Whether its thread has ended though nobody stopped it."""
-        return _dead(self._thread, self._stopping)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -173,12 +185,7 @@ class Loop:
         return min(max(due - self._clock.now(), 0.0), _LONGEST_SLEEP)
 
 
-def _dead(thread: threading.Thread, stopping: threading.Event) -> bool:
-    started = thread.ident is not None
-    return started and not thread.is_alive() and not stopping.is_set()
-
-
-class Keeper:
+class Keeper(_Thread):
     """Keeps leases alive, at a third of the shortest one's time, on a thread of its own.
 
     Args:
@@ -193,36 +200,10 @@ class Keeper:
     def __init__(
         self, renew: tuple[Callable[[], None], ...], interval: float, events: Events
     ) -> None:
+        super().__init__("keeper")
         self._renew = renew
         self._interval = interval
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = new_thread("keeper", self._run)
         self.trouble: Trouble = Trouble("keeper", events)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop, and wait for the thread."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def is_current(self) -> bool:
-        """Whether the calling thread is this one."""
-        return threading.current_thread() is self._thread
-
-    @property
-    def dead(self) -> bool:
-        """Whether its thread has ended though nobody stopped it."""
-        return _dead(self._thread, self._stopping)
-
-    def wake(self) -> None:
-        """Renew now: leases may have ended; from any thread."""
-        self._wake.set()
 
     def _run(self) -> None:
         pause = self._interval
