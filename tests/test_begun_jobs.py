@@ -13,16 +13,17 @@ from gohan_jobs.records import ResourceRef
 from worlds import DISK, NETWORK, PORT, TENANT, World
 
 
-def begun_world() -> World:
-    """A world whose worker asked Heat for a disk's stack, and died; the job waits again."""
+def begun_world(resource: ResourceRef = DISK) -> World:
+    """A world whose worker asked Heat for a stack, and died; the job waits again."""
     world = World(operation_seconds=30.0, roles=(Role.MANAGER,))
     worker = world.peer(roles=(Role.WORKER,), seed=7)
-    world.write(DISK)
+    world.write(resource)
     world.step_until(world.changes, worker)
     world.clock.advance(70.0)
     world.store.expire()
     world.restart()
-    world.step_until(lambda: world.places() == {"create d1:1": str(Place.WAITING)})
+    waiting = {f"create {resource.resource_id}:1": str(Place.WAITING)}
+    world.step_until(lambda: world.places() == waiting)
     return world
 
 
@@ -96,6 +97,47 @@ def test_its_stack_is_kept_when_an_unmarked_config_went_while_it_ran() -> None:
     finish(world)
     assert [("create", "network_n1")] == world.changes()
     assert [NETWORK] == [found.resource for found in world.told(OrphanFound)]
+    assert 1 == len(world.under("/gohan-jobs/orphans/"))
+    assert {} == world.under("/gohan-jobs/repairs/")
+    assert {} == world.under("/esi-worker/")
+    since = world.store.revision()
+    world.restart()
+    world.pass_time(10)
+    assert 1 == len(world.under("/gohan-jobs/orphans/"))
+    assert 1 == len(world.told(OrphanFound))
+    written = [write for write in world.history("/esi-worker/") if write.revision > since]
+    assert [] == written
+
+
+def test_its_stack_is_an_orphan_for_good_when_the_config_went_after_a_lost_claim() -> None:
+    """All is said and done while the leader leads: the next one finds nothing to do."""
+    world = begun_world(NETWORK)
+    world.remove_config(NETWORK)
+    finish(world)
+    (key,) = world.under("/gohan-jobs/orphans/")
+    assert {} == world.under("/esi-worker/")
+    since = world.store.revision()
+    world.restart()
+    world.pass_time(10)
+    assert 1 == len(world.told(OrphanFound))
+    assert world.text(key) is not None
+    assert [] == [write for write in world.history("/esi-worker/") if write.revision > since]
+
+
+def test_an_orphan_whose_stack_is_known_keeps_its_records() -> None:
+    """The stack's record says whose it is, for whoever deletes it (``rules`` 16)."""
+    world = World(operation_seconds=5.0)
+    world.write(NETWORK, {"name": "a"})
+    world.pass_time(10)
+    records = world.under("/esi-worker/")
+    path = world.path(NETWORK)
+    world.lifecycle.close()
+    world.remove_config(NETWORK)
+    ask = Repair(tenant=TENANT, job="modify:heat_worker:network:n1:1:abcde", dropped=True)
+    world.put(f"/gohan-jobs/repairs/{path}", Bookkeeping.dumps(ask))
+    world.restart()
+    world.pass_time(10)
+    assert records == world.under("/esi-worker/")
     assert 1 == len(world.under("/gohan-jobs/orphans/"))
     assert {} == world.under("/gohan-jobs/repairs/")
 

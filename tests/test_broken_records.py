@@ -319,3 +319,20 @@ def test_slots_that_are_no_number_count_as_none() -> None:
     world.delete(key)
     world.settle()
     assert ([key, key], []) == (told(world), aside(world))
+
+
+def test_a_repair_waits_for_a_config_that_can_be_read() -> None:
+    """A broken one says nothing of what its stack is to be."""
+    world = World()
+    world.write(NETWORK, {"name": "a"})
+    world.pass_time(5)
+    own = world.lifecycle.queue.own
+    key = own.repair(world.path(NETWORK))
+    world.put(world.keys.config_of(world.path(NETWORK)), BROKEN)
+    world.put(key, own.dumps(Repair(tenant="t", job="j")))
+    world.pass_time(5)
+    assert (True, 1) == (world.text(key) is not None, len(world.changes()))
+    world.write(NETWORK, {"name": "b"}, 2)
+    world.pass_time(10)
+    assert (None, []) == (world.text(key), aside(world))
+    assert ("MODIFY_COMPLETED", 2, "") == world.outcome(NETWORK)

@@ -427,6 +427,20 @@ def test_rule_09_also_if_the_leader_has_not_heard() -> None:
     assert ("CREATE_COMPLETED", 1, "") == world.outcome(NETWORK)
 
 
+def test_rule_09_a_template_that_goes_before_the_leader_has_heard() -> None:
+    """The worker sees that there is none, and hands the job back."""
+    world = World(roles=(Role.MANAGER,))
+    world.write(NETWORK, {"name": "blue"})
+    world.settle()
+    worker = world.peer(roles=(Role.WORKER,))
+    world.delete("/config/v2.0/heat_templates/network")
+    worker.run_until_idle()
+    world.pass_time(5, worker)
+    ((state, version, _),) = world.states_of(NETWORK)
+    assert (("CREATE_ERROR", 1), []) == ((state, version), world.changes())
+    assert ["its template has changed"] == [e.reason for e in world.told(JobHandedBack)]
+
+
 def test_rule_09_a_template_that_goes_ends_the_job_and_those_that_need_it() -> None:
     """Its params can't be computed any more: that is its result."""
     world = World(roles=(Role.MANAGER,))

@@ -137,7 +137,10 @@ class Repairs:
         return OrphanFound(resource=resource, reason="config removed while its job ran")
 
     def _keep(self, found: OrphanFound, asked: Entry) -> bool:
-        """Note an orphan instead; whether that was done."""
+        """Note an orphan instead; whether that was done.
+
+        It is told of, unless it has been already, when its config went.
+        """
         desk = self._desk
         own = desk.queue.own
         path = ResourcePath(asked.key.removeprefix(own.repairs_prefix))
@@ -146,8 +149,34 @@ class Repairs:
             (Compare.unchanged(asked.key, asked.mod_revision),),
             (Delete(asked.key), Put(own.orphan(path), own.dumps(orphan))),
         )
-        if not desk.commit(kept).succeeded:
+        if not desk.commit_all((kept, self._forgetting(path))).succeeded:
+            desk.refresh(path)
             return False
-        desk.orphans.add(path)
-        desk.events.emit(found)
+        if not self._has_stack(path):
+            desk.estate.drop_processed(path)
+            desk.estate.drop_stack(path)
+        if path not in desk.orphans:
+            desk.orphans.add(path)
+            desk.events.emit(found)
         return True
+
+    def _has_stack(self, path: ResourcePath) -> bool:
+        estate = self._desk.estate
+        return estate.stack_tenant(path) is not None or bool(estate.stack_problem(path))
+
+    def _forgetting(self, path: ResourcePath) -> Transaction:
+        """Remove what is left of a config that is gone, unless a record tells of its stack.
+
+        A new leader would take what is left for a config that has just gone, and, as it knows of
+        no stack, forget the orphan with it.
+        """
+        keys, estate = self._desk.keys, self._desk.estate
+        processed, stack = keys.processed_of(path), keys.heat_stack_of(path)
+        compares = (
+            Compare.absent(keys.config_of(path)),
+            Compare.unchanged(processed, estate.processed_revision(path)),
+            Compare.unchanged(stack, estate.stack_revision(path)),
+        )
+        if self._has_stack(path):
+            return Transaction(compares)
+        return Transaction(compares, (Delete(processed), Delete(stack)))
