@@ -14,7 +14,7 @@ from gohan_jobs.keys import JobId, Keys, Place
 from gohan_jobs.queue import Queue
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.restoring import LOADING, Loaded, Restorer
-from gohan_jobs.stores.base import Put, Transaction, TransactionResult, scan
+from gohan_jobs.stores.base import Delete, Put, Transaction, TransactionResult, scan
 from gohan_jobs.stores.memory import MemoryStore
 from worlds import ALIAS, DISK, NETWORK, PORT, QUOTA, TEMPLATES, World, ref
 
@@ -239,6 +239,18 @@ def test_a_load_that_is_cut_off_goes_on(monkeypatch: pytest.MonkeyPatch) -> None
         assert revision == store.revision()
 
 
+def test_what_was_whole_is_not_made_whole_again() -> None:
+    """A deployment has worked since: what it has removed does not come back."""
+    found = lines(busy().store)
+    store = MemoryStore(cluster_id=OTHER)
+    load(store, found)
+    key = "/config/v2.0/networks/n1"
+    store.transact(Transaction((), (Delete(key),)))
+    revision = store.revision()
+    assert f"{key}: is gone since the dump was loaded" == refusal(store, found)
+    assert revision == store.revision()
+
+
 def refusal(store: MemoryStore, found: Iterable[bytes]) -> str:
     """Why a load is refused."""
     with pytest.raises(OperationRefused) as refused:
@@ -312,6 +324,8 @@ def test_what_was_loaded_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
 
 HEADER = json.dumps({"format": DUMP_FORMAT, "cluster": "c", "revision": 1, "redacted": False})
 LINE = '{"key": "/state/a/b", "text": "", "create": 2, "mod": 2}'
+SURROGATE = LINE.replace("/b", "\\ud800")
+BASE64 = LINE.replace('"text": ""', '"base64": "QQ=="')
 
 
 @pytest.mark.parametrize(
@@ -327,6 +341,20 @@ LINE = '{"key": "/state/a/b", "text": "", "create": 2, "mod": 2}'
         (f'{HEADER}\n{LINE}\n{{"entries": 2}}', "line 3: no key, and not the end of a whole dump"),
         (f'{HEADER}\n{{"entries": 0}}\n{LINE}', "line 2: no key, and not the end of a whole dump"),
         (f'{HEADER}\n{{"key": "/state/a/b"}}', "line 2: not a line of a dump"),
+        (f"{HEADER}\n{LINE.replace('/state/a/b', '')}", "line 2: not a line of a dump"),
+        (f"{HEADER}\n{SURROGATE}", "line 2: not a line of a dump"),
+        (f"{HEADER}\n{BASE64}", "line 3: the dump was cut off here"),
+        (f"{HEADER}\n{BASE64.replace('QQ==', '!!!!')}", "line 2: not a line of a dump"),
+        (f"{HEADER}\n{LINE.replace('2', '1e999')}", "line 2: not a line of a dump"),
+        (f"{HEADER}\n{'[' * 100_000}", "line 2: expected a JSON object"),
+        (
+            f'{HEADER}\n{LINE}\n{{"entries": 1, "digest": "0"}}',
+            "line 3: a line is not as it was dumped: the digest is another",
+        ),
+        (
+            f'{HEADER}\n{LINE.replace("/state", "/etc")}\n{{"entries": 1}}',
+            "/etc/a/b: is none of a deployment's keys",
+        ),
         (f'{HEADER}\n{LINE}\n{LINE}\n{{"entries": 2}}', "/state/a/b: stands in the dump twice"),
         (HEADER.replace("false", "true"), "the dump: its secrets are masked: it can't be loaded"),
     ],

@@ -2,13 +2,14 @@
 
 A dump holds everything under the documented prefixes and our own, as of one revision, a JSON
 object a line: first what it is, then a key a line, ``{"key": …, "text": …}`` or, where the value is
-no UTF-8, ``{"key": …, "base64": …}``, at last how many there were. Loading is
-:mod:`gohan_jobs.restoring`.
+no UTF-8, ``{"key": …, "base64": …}``, at last how many there were, and a digest of the lines.
+Loading is :mod:`gohan_jobs.restoring`.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -20,13 +21,22 @@ from gohan_jobs.keys import Keys
 from gohan_jobs.redaction import MASK, Redactor
 from gohan_jobs.stores.base import Entry, Store, scan
 
-__all__ = ["DUMP_FORMAT", "DumpHeader", "Dumped", "dump", "dumped_entries", "read_dump"]
+__all__ = [
+    "DUMP_FORMAT",
+    "DumpHeader",
+    "Dumped",
+    "dump",
+    "dumped_entries",
+    "is_dumped",
+    "read_dump",
+]
 
 DUMP_FORMAT = "gohan-jobs dump 1"
 """What the first line says."""
 
 _SLOT = "/worker-workflow-jobs"
 _SHORTEST = 4
+_NO_END = "no key, and not the end of a whole dump"
 
 
 @attrs.frozen(kw_only=True)
@@ -74,12 +84,21 @@ def dumped_entries(store: Store, keys: Keys, revision: int) -> Iterator[Entry]:
     Raises:
         Compacted: it is not in the history any more.
     """
-    for prefix in (keys.config, keys.state, keys.monitoring, keys.jobs, keys.worker, keys.own):
+    for prefix in _prefixes(keys):
         for page in scan(store, prefix, revision=revision):
             yield from page.entries
     for key in (keys.leader, _SLOT):
         found = store.entries(key, limit=1, revision=revision).entries
         yield from (entry for entry in found if entry.key == key)
+
+
+def is_dumped(keys: Keys, key: str) -> bool:
+    """Whether a key is one of a deployment's, as all in a dump are."""
+    return key.startswith(_prefixes(keys)) or key in {keys.leader, _SLOT}
+
+
+def _prefixes(keys: Keys) -> tuple[str, ...]:
+    return keys.config, keys.state, keys.monitoring, keys.jobs, keys.worker, keys.own
 
 
 def dump(
@@ -95,20 +114,25 @@ def dump(
     Raises:
         Compacted: the history was compacted meanwhile; start again.
     """
-    keys = keys or Keys()
+    digest, count = _Digest(), 0
+    for line in map(_line, _rows(store, keys or Keys(), redactor)):
+        digest.add(line.encode("utf-8", "surrogatepass"))
+        count += 1
+        yield line
+    yield _line({"entries": count - 1, "digest": digest.text})
+
+
+def _rows(store: Store, keys: Keys, redactor: Redactor | None) -> Iterator[dict[str, Any]]:
     revision = store.revision()
     header = DumpHeader(
         cluster=store.cluster_id(), revision=revision, redacted=redactor is not None
     )
-    yield _line({"format": DUMP_FORMAT, **attrs.asdict(header)})
+    yield {"format": DUMP_FORMAT, **attrs.asdict(header)}
     mask = None
     if redactor is not None:
         mask = _Mask(redactor, dumped_entries(store, keys, revision))
-    count = 0
     for entry in dumped_entries(store, keys, revision):
-        yield _line(_fields(entry, entry.value if mask is None else mask.masked(entry.value)))
-        count += 1
-    yield _line({"entries": count})
+        yield _fields(entry, entry.value if mask is None else mask.masked(entry.value))
 
 
 def _fields(entry: Entry, value: bytes) -> dict[str, Any]:
@@ -125,28 +149,57 @@ def _line(value: dict[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+class _Digest:
+    """Of lines, whatever ends them."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def add(self, line: bytes) -> None:
+        self._hash.update(line.rstrip(b"\r\n") + b"\n")
+
+    @property
+    def text(self) -> str:
+        return self._hash.hexdigest()
+
+
 def read_dump(lines: Iterable[bytes]) -> Iterator[DumpHeader | Dumped]:
     """What a dump says: its header, then each key.
 
     Args:
         lines: of the file.
 
+    A last line without a digest is taken, too, so that a dump can be edited by hand.
+
     Raises:
-        OperationRefused: it is no dump, one of another release, or one that was cut off.
+        OperationRefused: it is no dump, one of another release, or one that was cut off or spoiled.
     """
     numbered = enumerate(lines, 1)
-    yield _header(next(numbered, (1, b""))[1])
-    count = 0
+    first = next(numbered, (1, b""))[1]
+    yield _header(first)
+    digest, count = _Digest(), 0
+    digest.add(first)
     for number, line in numbered:
         fields = _object(line, number)
-        if "key" in fields:
-            yield _dumped(fields, number)
-            count += 1
-        elif fields.get("entries") == count and next(numbered, None) is None:
+        if "key" not in fields:
+            _check_end(fields, number, count, digest)
+            if next(numbered, None) is not None:
+                raise OperationRefused(f"line {number}", _NO_END)
             return
-        else:
-            raise OperationRefused(f"line {number}", "no key, and not the end of a whole dump")
+        yield _dumped(fields, number)
+        digest.add(line)
+        count += 1
     raise OperationRefused(f"line {count + 2}", "the dump was cut off here")
+
+
+def _check_end(fields: dict[str, Any], number: int, count: int, digest: _Digest) -> None:
+    """See that nothing is missing, or another than was dumped."""
+    if fields.get("entries") != count:
+        raise OperationRefused(f"line {number}", _NO_END)
+    if fields.get("digest", digest.text) != digest.text:
+        raise OperationRefused(
+            f"line {number}", "a line is not as it was dumped: the digest is another"
+        )
 
 
 def _header(line: bytes) -> DumpHeader:
@@ -159,29 +212,40 @@ def _header(line: bytes) -> DumpHeader:
             revision=int(fields["revision"]),
             redacted=bool(fields["redacted"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise OperationRefused("line 1", "not the first line of a dump") from None
 
 
 def _dumped(fields: dict[str, Any], number: int) -> Dumped:
     try:
         text = fields.get("text")
-        value = base64.b64decode(fields["base64"]) if text is None else text.encode()
+        value = _plain(fields["base64"]) if text is None else text.encode()
         return Dumped(
-            key=str(fields["key"]),
+            key=_key(fields["key"]),
             value=value,
             create=int(fields["create"]),
             mod=int(fields["mod"]),
             leased="lease" in fields,
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise OperationRefused(f"line {number}", "not a line of a dump") from None
+
+
+def _plain(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _key(text: object) -> str:
+    if not isinstance(text, str) or not text:
+        raise TypeError("a key is a text")
+    text.encode()  # what is no UTF-8 is no key of ours
+    return text
 
 
 def _object(line: bytes, number: int) -> dict[str, Any]:
     try:
         found = json.loads(line.decode("utf-8", "surrogatepass"))
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise OperationRefused(f"line {number}", "expected a JSON object")

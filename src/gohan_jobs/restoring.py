@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 import attrs
 
 from gohan_jobs.bookkeeping import Bookkeeping, Held, JobNotes, Quarantined, RetryRequest
-from gohan_jobs.dumping import Dumped, DumpHeader, dumped_entries, read_dump
+from gohan_jobs.dumping import Dumped, DumpHeader, dumped_entries, is_dumped, read_dump
 from gohan_jobs.exceptions import InvalidKey, InvalidRecord, OperationRefused
 from gohan_jobs.keys import JobId, Keys, Place
 from gohan_jobs.stores.base import Compare, Delete, Operation, Put, Store, Transaction
@@ -84,6 +84,8 @@ class Restorer:
         self._documents: list[tuple[int, str]] = []
         self._format: bytes | None = None
         self._digests: dict[str, bytes] = {}
+        self._there: dict[str, bytes] = {}
+        self._whole = False
 
     def load(self) -> Loaded:
         """Write what is not there yet, and verify all of it; to be repeated after an error.
@@ -95,13 +97,13 @@ class Restorer:
         """
         self._survey()
         self._check_empty()
-        complete = self._begin()
+        self._whole = self._begin()
         for phase in (self._earlier, self._is_config, self._is_other):
             self._write(item for item in self._items() if phase(item))
         self._write(iter(self._sorted_documents()))
         self._note_new_revisions()
         self._write(filter(None, map(self._translated, self._items())))
-        if not complete:
+        if not self._whole:
             self._end()
         self._verify()
         return Loaded(
@@ -121,6 +123,8 @@ class Restorer:
             if isinstance(item, DumpHeader):
                 if item.redacted:
                     raise OperationRefused("the dump", "its secrets are masked: it can't be loaded")
+            elif not is_dumped(self._keys, item.key):
+                raise OperationRefused(item.key, "is none of a deployment's keys")
             elif item.key in self._names:
                 raise OperationRefused(item.key, "stands in the dump twice")
             else:
@@ -157,11 +161,12 @@ class Restorer:
 
     def _check_empty(self) -> None:
         waiting = {self._keys.place(Place.WAITING, job_id) for job_id in self._working}
-        strangers = [
-            entry.key
-            for entry in dumped_entries(self._store, self._keys, self._store.revision())
-            if entry.lease or entry.key not in self._names | waiting | self._marks
-        ]
+        known = self._names | waiting | self._marks
+        strangers: list[str] = []
+        for entry in dumped_entries(self._store, self._keys, self._store.revision()):
+            self._there[entry.key] = _digest(entry.value)
+            if entry.lease or entry.key not in known:
+                strangers.append(entry.key)
         if strangers:
             more = len(strangers) - _NAMED
             named = ", ".join(strangers[:_NAMED]) + (f" and {more} more" if more > 0 else "")
@@ -328,15 +333,26 @@ class Restorer:
         batch: list[Dumped] = []
         size = 0
         for item in items:
+            self._digests[item.key] = _digest(item.value)
+            if not self._is_missing(item):
+                continue
             length = len(item.key) + len(item.value)
             if batch and (len(batch) >= _KEYS or size + length > _BYTES):
                 self._write_batch(batch)
                 batch, size = [], 0
             batch.append(item)
             size += length
-            self._digests[item.key] = _digest(item.value)
         if batch:
             self._write_batch(batch)
+
+    def _is_missing(self, item: Dumped) -> bool:
+        """Whether it has to be written; never again into a keyspace that was whole once."""
+        there = self._there.get(item.key)
+        if there is None and self._whole:
+            raise OperationRefused(item.key, "is gone since the dump was loaded")
+        if there not in {None, self._digests[item.key]}:
+            raise OperationRefused(item.key, "holds another value than the dump")
+        return there is None
 
     def _write_batch(self, batch: list[Dumped]) -> None:
         """Write some keys, all or none, unless they are there already."""

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 
@@ -51,8 +52,8 @@ def read_stored(content: bytes) -> Iterator[Stored | Unreadable]:
     """What a file holds.
 
     A file that begins with ``{`` holds an object a line, ``{"key": …, "text": …}`` with the text
-    as it is stored or ``{"key": …, "value": …}`` with its JSON; other fields are not looked at. Of a
-    dump (:mod:`gohan_jobs.dumping`) only the records are given: the queue's places, and what is
+    as it is stored or ``{"key": …, "value": …}`` with its JSON; other fields are not looked at. Of
+    a dump (:mod:`gohan_jobs.dumping`) only the records are given: the queue's places, and what is
     ours, are none.
     In any other file, a line that begins with ``/`` is a key, and what follows it up to the next
     key or fence is its text: no JSON text has such a line. Where there are fences, only what is
@@ -77,13 +78,19 @@ def _row(number: int, line: bytes) -> Stored | Unreadable | None:
         return None
     if not isinstance(row, dict) or not isinstance(row.get("key"), str):
         return Unreadable(number, (Problem("$.key", "expected an object with a string 'key'"),))
-    if isinstance(row.get("text"), str):
-        return Stored(number, row["key"], row["text"].encode("utf-8", "surrogatepass"))
-    if isinstance(row.get("base64"), str):
-        return Stored(number, row["key"], _plain(row["base64"]))
-    if "value" in row:
-        return Stored(number, row["key"], json.dumps(row["value"]).encode())
-    return Unreadable(number, (Problem("$.text", "expected a string 'text', or a 'value'"),))
+    text = _stored_text(row)
+    if text is None:
+        return Unreadable(number, (Problem("$.text", "expected a string 'text', or a 'value'"),))
+    return Stored(number, row["key"], text)
+
+
+def _stored_text(row: dict[str, Any]) -> bytes | None:
+    text, plain = row.get("text"), row.get("base64")
+    if isinstance(text, str):
+        return text.encode("utf-8", "surrogatepass")
+    if isinstance(plain, str):
+        return _plain(plain)
+    return json.dumps(row["value"]).encode() if "value" in row else None
 
 
 def _is_of_a_dump(row: object) -> bool:
@@ -91,7 +98,8 @@ def _is_of_a_dump(row: object) -> bool:
     if not isinstance(row, dict):
         return False
     if "key" not in row:
-        return row.get("format") == DUMP_FORMAT or row.keys() == {"entries"}
+        is_end = "entries" in row and row.keys() <= {"entries", "digest"}
+        return is_end or row.get("format") == DUMP_FORMAT
     return {"create", "mod"} <= row.keys() and not _is_records(row["key"])
 
 
