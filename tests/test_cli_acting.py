@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 from collections.abc import Iterator
 from importlib.resources import files
@@ -21,7 +22,8 @@ from gohan_jobs.clock import SystemClock
 from gohan_jobs.keys import Keys
 from gohan_jobs.operations import Operator
 from gohan_jobs.orchestrators.simulated import SimulatedHeat
-from gohan_jobs.results import Superseded
+from gohan_jobs.records import StateRecord, WorkerState
+from gohan_jobs.results import Completed, Superseded
 from gohan_jobs.stores.base import Put, Store, Transaction
 from gohan_jobs.stores.memory import MemoryStore
 from worlds import NETWORK, PORT, SCHEMAS, World
@@ -220,7 +222,7 @@ def test_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cancel(at_work: World) -> None:
-    """A running job ends, its version says why, and the exit status that it failed."""
+    """A running job ends, and its version says why: that is what was asked for."""
     job = running(at_work)
     result = call("cancel", job, "--reason", "a mistake", "--yes", "--wait", 60)
     expected = [
@@ -228,7 +230,17 @@ def test_cancel(at_work: World) -> None:
         "the leader does it now",
         "network:n1: version 1 failed: cancelled: a mistake",
     ]
-    assert (1, expected) == said(result)
+    assert (0, expected) == said(result)
+
+
+def test_cancel_too_late(at_work: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its result came first: that is not what was asked for."""
+    job = running(at_work)
+    done = Completed(StateRecord(worker_state=WorkerState.CREATED, version=1))
+    monkeypatch.setattr(Operator, "wait", lambda *_: done)
+    result = call("cancel", job, "--yes", "--wait", 60)
+    status, lines = said(result)
+    assert (1, "network:n1: version 1 is done: CREATE_COMPLETED") == (status, lines[-1])
 
 
 def test_cancel_by_resource(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,6 +333,22 @@ def test_dump_is_its_owners(world: World, tmp_path: Path) -> None:
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
 
 
+def test_what_a_dump_does_not_replace(world: World, tmp_path: Path) -> None:
+    """A pipe or a device never, a link only itself, and not without being told."""
+    done(world)
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    expected = f"Error: {pipe} is no file that could be replaced; - is standard output"
+    assert (2, expected) == failed(call("dump", pipe, "--force", schemas=False))
+    link.symlink_to(target)
+    expected = f"Error: {link} is there already: give --force to replace it"
+    assert (2, expected) == failed(call("dump", link, schemas=False))
+    assert 0 == call("dump", link, "--force", schemas=False).exit_code
+    assert (False, False) == (link.is_symlink(), target.exists())
+    expected = "Error: FILE must have a name; - is standard output"
+    assert (2, expected) == failed(call("dump", "", "--force", schemas=False))
+
+
 def test_dump_to_standard_output(world: World) -> None:
     """It can be checked there and then."""
     world.write(NETWORK, {"password": "hunter22"})
@@ -343,6 +371,22 @@ def test_a_dump_that_fails_leaves_nothing(
     monkeypatch.setattr("gohan_jobs.cli.dump.dump", fails)
     result = call("dump", tmp_path / "dump", schemas=False)
     assert (1, "Error: [Errno 28] No space left on device") == failed(result)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_dump_that_is_ended_leaves_nothing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM takes the half with it: there are secrets in it."""
+
+    def ended(*_: object, **__: object) -> Iterator[str]:
+        yield "{}"
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield from iter(str, "never")  # the signal comes before long
+
+    monkeypatch.setattr("gohan_jobs.cli.dump.dump", ended)
+    result = call("dump", tmp_path / "dump", schemas=False)
+    assert (1, True) == (result.exit_code, "Aborted!" in result.stderr)
     assert [] == list(tmp_path.iterdir())
 
 
@@ -383,7 +427,7 @@ def test_check_reads_dumps() -> None:
         '{"key": "/jobs/ready/x", "text": "", "create": 2, "mod": 2}',
         '{"key": "/state/a/b", "base64": "/w==", "create": 2, "mod": 2}',
         '{"key": "/state/a/c", "base64": "!", "create": 2, "mod": 2}',
-        '{"entries": 3}',
+        '{"entries": 3, "digest": "0"}',
     )
     found = [
         (each.line, getattr(each, "text", None)) for each in read_stored("\n".join(lines).encode())

@@ -402,6 +402,8 @@ def test_graph_of_nothing(empty: CommandLine) -> None:
     """No unfinished job is exit status 1."""
     for arguments in (("--all",), ("port", "p1")):
         assert "there is no unfinished job\n" == empty("graph", *arguments, status=1).stderr
+        found = empty("graph", *arguments, "--json", status=1).stdout
+        assert {"places": {}, "needs": {}} == json.loads(found)
 
 
 @pytest.mark.parametrize("arguments", [(), ("port",), ("port", "p1", "--all"), ("port", "--all")])

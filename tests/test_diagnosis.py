@@ -13,7 +13,7 @@ import requests
 from click.testing import CliRunner, Result
 
 from gohan_jobs.acceptance import Acceptances
-from gohan_jobs.bookkeeping import FORMAT, JobNotes, Orphan, Repair
+from gohan_jobs.bookkeeping import FORMAT, Held, JobNotes, Orphan, Repair
 from gohan_jobs.cli.main import main
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.diagnosis import (
@@ -68,7 +68,7 @@ def job(**facts: Any) -> JobFacts:
     [
         (
             {"members": (Member(endpoint="e", error="dead"),)},
-            "error etcd: a member does not answer",
+            "error etcd: a member does not serve us",
         ),
         ({"store": StoreFacts(error="dead")}, "error etcd: the keyspace can't be read"),
         ({"members": (Member(endpoint="e", version="3.5.1"),)}, "error etcd: etcd 3.5.1 can lose"),
@@ -123,6 +123,7 @@ def job(**facts: Any) -> JobFacts:
         ({"unknown": ("/config/a/b",)}, "warning configs: configs of types that no schema has"),
         ({"quarantine": (("/config/a/b", "bad"),)}, "error quarantine: what can't be used"),
         ({"held": (("/config/a/b", "x"),)}, "warning holds: configs that wait"),
+        ({"vetoed": (("/config/a/b", "x"),)}, "warning holds: changes that an admission hook"),
         ({"missing": ("port",)}, "error templates: heat_templates that configs need"),
         ({"refused": (("port", "import"),)}, "error templates: heat_templates that can't be rend"),
         ({"orphans": (("a/b", "x"),)}, "warning orphans: stacks whose config is gone"),
@@ -212,6 +213,8 @@ def test_a_world_in_trouble() -> None:
     world.put(world.keys.place(Place.WAITING, stray), b"")
     held = JobNotes(planned_at="", path="v2.0/disks/d1", delay=5.0)
     world.put(own.job(stray), own.dumps(held))
+    veto = Held(config_mod=3, reason="night", since="", until="noon", vetoed=True)
+    world.put(f"{own.held_prefix}v2.0/disks/d8", own.dumps(veto))
     world.put(f"{own.retries_prefix}v2.0/disks/d9", b"")
     world.put(own.cancel(stray), b"")
     facts = gathered(world)
@@ -220,6 +223,7 @@ def test_a_world_in_trouble() -> None:
     assert ("/config/v9/none/x",) == facts.unknown
     assert "/config/v2.0/networks/bad" in dict(facts.quarantine)
     assert "/config/v2.0/quotas/q1" in dict(facts.held)
+    assert (("/config/v2.0/disks/d8", "night, until noon"),) == facts.vetoed
     assert (("v2.0/disks/d9", "gone"),) == facts.orphans
     assert ("v2.0/disks/d9",) == facts.repairs
     assert ("retry v2.0/disks/d9", f"cancel {stray}") == facts.requests

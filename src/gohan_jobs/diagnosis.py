@@ -163,7 +163,8 @@ class Facts:
         missing: heat_templates that configs need and that are not there.
         refused: heat_templates that can't be used, and why.
         quarantine: keys that are set aside, and why.
-        held: configs that are held, and why.
+        held: configs that wait for something they refer to, and for what.
+        vetoed: configs that a hook keeps from being planned, and why.
         orphans: stacks whose config is gone, and why they were kept.
         repairs: stacks that are still to be made right.
         requests: what operators have asked for, and is not done.
@@ -186,6 +187,7 @@ class Facts:
     refused: tuple[tuple[str, str], ...] = ()
     quarantine: tuple[tuple[str, str], ...] = ()
     held: tuple[tuple[str, str], ...] = ()
+    vetoed: tuple[tuple[str, str], ...] = ()
     orphans: tuple[tuple[str, str], ...] = ()
     repairs: tuple[str, ...] = ()
     requests: tuple[str, ...] = ()
@@ -247,15 +249,16 @@ def _members(facts: Facts) -> Iterator[Finding]:
         if member.error:
             yield _error(
                 "etcd",
-                f"a member does not answer: {member.error}",
-                "start it, or correct --etcd; without a majority nothing can be written",
+                f"a member does not serve us: {member.error}",
+                "if it is down, start it: without a majority nothing can be written; else correct "
+                "--etcd, the certificates, the user or the password",
                 (member.endpoint,),
             )
     if facts.store.error:
         yield _error(
             "etcd",
             f"the keyspace can't be read, so nothing else was looked at: {facts.store.error}",
-            "see `gohan-jobs run`'s log, and the page on etcd's bad days",
+            "correct what it names; the page on running on etcd tells of each of its bad days",
         )
 
 
@@ -490,6 +493,14 @@ def _configs(facts: Facts) -> Iterator[Finding]:
             "configs that wait for something they refer to",
             "create what is missing, or correct the reference",
             [f"{key}: {reason}" for key, reason in facts.held],
+        )
+    if facts.vetoed:
+        yield _warning(
+            "holds",
+            "changes that an admission hook has vetoed",
+            "wait: each is asked about again at its time; or change what the hook, which is yours, "
+            "goes by",
+            [f"{key}: {reason}" for key, reason in facts.vetoed],
         )
 
 

@@ -136,6 +136,7 @@ class _Look:
         configs = {entry.key: entry for entry in self._below(self._keys.config)}
         workers = tuple(self._below(self._own.workers_prefix))
         quarantine = tuple(self._noted(self._own.quarantine_prefix, Quarantined))
+        held = tuple(self._noted(self._own.held_prefix, Held))
         missing, refused = self._templates(configs)
         return Facts(
             now=SystemClock().wall(),
@@ -149,10 +150,8 @@ class _Look:
             missing=missing,
             refused=refused,
             quarantine=tuple((found.key, found.reason) for _, found in quarantine),
-            held=tuple(
-                (f"{self._keys.config}{name}", found.reason)
-                for name, found in self._noted(self._own.held_prefix, Held)
-            ),
+            held=tuple(self._held(name, found) for name, found in held if not found.vetoed),
+            vetoed=tuple(self._held(name, found) for name, found in held if found.vetoed),
             orphans=tuple(
                 (name, found.reason)
                 for name, found in self._noted(self._own.orphans_prefix, Orphan)
@@ -180,6 +179,9 @@ class _Look:
         for entry in self._below(prefix):
             with contextlib.suppress(InvalidRecord):
                 yield self._name(entry, prefix), self._own.loads(entry.key, entry.value, kind)
+
+    def _held(self, name: str, found: Held) -> tuple[str, str]:
+        return f"{self._keys.config}{name}", f"{found.reason}, until {found.until}"
 
     # The store.
 

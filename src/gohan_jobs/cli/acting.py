@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gohan_jobs.bookkeeping import CANCELLED
 from gohan_jobs.cli.deployment import SECONDS, Deployment
 from gohan_jobs.cli.output import print_json
 from gohan_jobs.cli.tables import printable
@@ -32,7 +33,7 @@ def wait_option(function: F) -> F:
         "--wait",
         type=SECONDS,
         metavar="SECONDS",
-        help="Wait for the result, and print it; exit status 1 if it is a failure, or none.",
+        help="Wait for the result, and print it; exit status 1 unless it is what was asked for.",
     )(function)
 
 
@@ -87,8 +88,14 @@ def report(
         print_json({"requested": requested, "result": _told(result)})
     elif result is not None:
         click.echo(printable(f"{requested.resource}: {_sentence(requested, result)}"))
-    if result is not None and not isinstance(result, Completed):
+    if result is not None and not _is_what_was_asked_for(requested, result):
         ctx.exit(1)
+
+
+def _is_what_was_asked_for(requested: Requested, result: Result) -> bool:
+    if requested.job_id is None:
+        return isinstance(result, Completed)
+    return isinstance(result, Failed) and result.error.startswith(f"{CANCELLED}: ")
 
 
 def _by_whom(requested: Requested) -> str:

@@ -15,6 +15,7 @@ from gohan_jobs.cli.configuration import option, read_config, secret_of, secret_
 from gohan_jobs.cli.connections import HeatOptions, read_schemas
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.codec import Codec
+from gohan_jobs.exceptions import StoreUnavailable
 from gohan_jobs.inspection import Inspector
 from gohan_jobs.keys import Keys
 from gohan_jobs.orchestrators.base import Orchestrator
@@ -208,7 +209,10 @@ def connected(ctx: click.Context, options: Mapping[str, Any]) -> Iterator[Store]
         GohanJobsError: it does not let us in.
     """
     with open_store(ctx, options) as store:
-        store.revision()  # so that what is wrong with the connection is said at once
+        try:
+            store.revision()  # so that what is wrong with the connection is said at once
+        except StoreUnavailable as error:
+            raise StoreUnavailable(f"etcd does not answer: {error}") from None
         yield store
 
 

@@ -13,6 +13,7 @@ import click
 
 from gohan_jobs.cli.deployment import connected, etcd_options
 from gohan_jobs.cli.output import json_option, print_json
+from gohan_jobs.cli.signals import terminated_as_interrupted
 from gohan_jobs.dumping import dump
 from gohan_jobs.redaction import Redactor
 
@@ -43,7 +44,7 @@ def command(
         if str(file) == "-":
             _write(sys.stdout.buffer, dump(store, redactor=redactor))
             return
-        with _private(file, force=force) as target:
+        with terminated_as_interrupted(), _private(file, force=force) as target:
             lines = _write(target, dump(store, redactor=redactor))
     if as_json:
         print_json({"file": str(file), "keys": lines - 2, "redacted": redact})
@@ -62,8 +63,12 @@ def _write(target: BinaryIO, lines: Iterable[str]) -> int:
 @contextlib.contextmanager
 def _private(file: Path, *, force: bool) -> Iterator[BinaryIO]:
     """A new file that was nobody else's to read at any time, and is there whole or not at all."""
-    if file.exists() and not force:
+    if not file.name:
+        raise click.UsageError("FILE must have a name; - is standard output")
+    if os.path.lexists(file) and not force:
         raise click.UsageError(f"{file} is there already: give --force to replace it")
+    if file.exists() and not file.is_file():
+        raise click.UsageError(f"{file} is no file that could be replaced; - is standard output")
     part = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     try:

@@ -53,12 +53,12 @@ def command(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
         raise click.UsageError("give TYPE and ID, or --all")
     with deployment(ctx, options) as found:
         graph = _read(found, options)
+    if as_json:
+        print_json({"places": graph.places, "needs": graph.needs})
     if not graph.places:
         click.echo("there is no unfinished job", err=True)
         ctx.exit(1)
-    if as_json:
-        print_json({"places": graph.places, "needs": graph.needs})
-    else:
+    if not as_json:
         _write(_FORMATS[options["form"]](graph), options["output"])
 
 

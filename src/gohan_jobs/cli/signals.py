@@ -6,7 +6,7 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 
-__all__ = ["ended_quietly", "ending_signals"]
+__all__ = ["ended_quietly", "ending_signals", "terminated_as_interrupted"]
 
 _ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
 
@@ -33,12 +33,17 @@ def ending_signals() -> Iterator[Callable[[], signal.Signals]]:
 
 
 @contextlib.contextmanager
-def ended_quietly() -> Iterator[None]:
-    """Have SIGTERM and SIGINT end what is within, which is then done: for what goes on and on."""
+def terminated_as_interrupted() -> Iterator[None]:
+    """Have SIGTERM raise KeyboardInterrupt, as SIGINT does, so that what is begun is undone."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
-    except KeyboardInterrupt:
-        pass
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+@contextlib.contextmanager
+def ended_quietly() -> Iterator[None]:
+    """Have SIGTERM and SIGINT end what is within, which is then done: for what goes on and on."""
+    with contextlib.suppress(KeyboardInterrupt), terminated_as_interrupted():
+        yield
