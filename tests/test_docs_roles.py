@@ -7,21 +7,26 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import attrs
 import pytest
+from click.testing import CliRunner
 
+from gohan_jobs.cli.main import main
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.exceptions import StoreRefused
+from gohan_jobs.keys import Keys
 from gohan_jobs.lifecycle import Completed, Lifecycle, Role
 from gohan_jobs.operations import Operator
 from gohan_jobs.orchestrators.simulated import SimulatedHeat
 from gohan_jobs.records import ConfigRecord, ResourceRef
-from gohan_jobs.stores.base import Put, Transaction
+from gohan_jobs.stores.base import Delete, Put, Transaction
 from gohan_jobs.stores.etcd import EtcdStore
 from gohan_jobs.testing import etcd as launcher
 from gohan_jobs.testing.etcd import EtcdCluster
+from gohan_jobs.testing.stores import collect
 from worlds import DISK, HOT, NETWORK, PORT, SCHEMAS, TEMPLATES
 
 pytestmark = [pytest.mark.etcd, pytest.mark.slow]
@@ -30,6 +35,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 SCRIPT = DOCS / "code" / "etcd_roles.sh"
 USERS = ("gohan", "manager", "worker", "agent", "operator")
 PATIENCE = 30.0
+ANSWER = str(files("gohan_jobs.demo").joinpath("data", "schemas.json"))
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +126,46 @@ def test_an_operator_may_ask_for_a_retry(etcd: EtcdCluster) -> None:
         made = Operator(looking.store, looking.codec, looking.queue, SCHEMAS)
         asked = made.retry(NETWORK)
     assert ("retry", "/gohan-jobs/retries/v2.0/networks/n1") == (asked.request, asked.key)
+
+
+def test_a_standby_may_watch_for_the_leader(etcd: EtcdCluster) -> None:
+    """Watching takes a right to the prefix, not just to the key."""
+    key = Keys().leader
+    with store_of(etcd, "manager") as store:
+        watch = store.watch(key, store.revision() + 1)
+        for operation in (Put(key, b"x"), Delete(key)):
+            store.transact(Transaction(success=(operation,)))
+        assert [key, key] == [event.key for event in collect(watch, 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("status",), "leader "),
+        (("jobs",), ""),
+        (("graph", "--all"), ""),
+        (("doctor",), "history reaches back"),
+        (("watch", "--from-revision", "1", "--limit", "1"), "put /"),
+        (("explain", "load_balancer", "x"), "there is no config"),
+        (("history", "load_balancer", "x"), ""),
+        (("dump", "-"), '"revision"'),
+        (("resume",), "no job manager has stopped"),
+        (("resume", "--accept", "--beforehand", "--yes"), "accepted"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_an_operator_may_use_the_commands(
+    etcd: EtcdCluster, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """Every command that looks, and accepting, goes with the operator's rights."""
+    password = tmp_path / "password"
+    password.write_text("operator\n", encoding="utf-8")
+    login = ("--etcd", *etcd.endpoints, "--etcd-user", "operator")
+    given = (*arguments, *login, "--etcd-password-file", str(password))
+    with_types = arguments[0] in {"doctor", "explain", "history", "graph"}
+    done = CliRunner().invoke(main, [*given, *(("--schemas", ANSWER) if with_types else ())])
+    assert "denied" not in done.output.lower()
+    assert said in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -350,7 +350,7 @@ def _keyspace(facts: Facts) -> Iterator[Finding]:
             "keyspace",
             f"the keyspace is of cluster {store.moved_from}, and this is another one: the job "
             "manager does not start",
-            "correct --etcd; if it was moved on purpose, `gohan-jobs resume --accept`",
+            "correct --etcd; if it was moved on purpose, `gohan-jobs resume --accept --beforehand`",
         )
 
 
