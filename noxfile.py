@@ -29,6 +29,7 @@ USES = {
 }
 """What is there without any extra, and what each of them adds."""
 IMPORTANT = ("etcd3", "grpc", "heatclient", "jinja2", "prometheus_client", "pytest", "yaml")
+QUICK = ["-n", "2", "-m", "not heat and not slow"]
 OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 # Where both parts run, no test does twice: `tests` measures coverage, and `full` adds the rest.
@@ -73,16 +74,23 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "src"})
 
 
-@nox.session(python=_pythons())
+@nox.session
 def tests(session: nox.Session) -> None:
-    """The quick part, real etcd included, on every Python there is; two minutes each."""
+    """The quick part, real etcd included: under three minutes."""
     _install(session, "tests")
-    arguments = session.posargs or ["-n", "2", "-m", "not heat and not slow"]
-    if SHARED_COVERAGE and session.python == OWN_PYTHON:
+    arguments = session.posargs or QUICK
+    if SHARED_COVERAGE:
         session.run("coverage", "erase")
         session.run("coverage", "run", "-m", "pytest", *arguments)
     else:
         session.run("pytest", *arguments)
+
+
+@nox.session(python=[version for version in _pythons() if version != OWN_PYTHON])
+def versions(session: nox.Session) -> None:
+    """The same on every other Python that is found."""
+    _install(session, "tests")
+    session.run("pytest", *(session.posargs or QUICK))
 
 
 @nox.session

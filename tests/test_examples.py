@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 TESTS = sorted(EXAMPLES.glob("test_*.py"))
 PROGRAMS = sorted({*EXAMPLES.glob("*.py")} - {*TESTS})
 ON_ETCD = {"processes", "test_crashes"}
-SLOW = {"processes"}
+SLOW = {"processes", "test_crashes"}
 
 
 def cases(paths: list[Path]) -> list[Any]:

