@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from documented import JOB_ID, JOB_KEY, PATH, job_document
-from gohan_jobs.codec import Codec, Spelling, dumps, loads
+from gohan_jobs.codec import Codec, Spelling, dumps, dumps_json, loads
 from gohan_jobs.exceptions import InvalidKey, InvalidRecord
 from gohan_jobs.keys import JobId, Keys
 from gohan_jobs.records import (
@@ -725,3 +725,21 @@ def test_what_is_no_record() -> None:
         dumps({"body": {}})  # type: ignore[arg-type] # the point of the test
     with pytest.raises(ValueError, match="'yaml' is not a valid Spelling"):
         dumps(JobState(), "yaml")
+
+
+@pytest.mark.parametrize("spelling", list(Spelling))
+@pytest.mark.parametrize("names", [(1, "1"), (1,), (True,), (None,), (1.5,), ((1, 2),)])
+def test_a_name_that_is_no_text_is_refused(names: tuple[Any, ...], spelling: Spelling) -> None:
+    """Written, it would be another name, and perhaps one that stands there already."""
+    odd = [{"a": dict.fromkeys(names, 0)}]
+    with pytest.raises(TypeError):
+        dumps_json(odd, spelling)
+    output = StackOutput(output_key="k", output_value=(odd,), description="")
+    for record in (
+        ConfigRecord(body={"x": odd}, version=1),
+        ProcessedConfig(body={"x": odd}, deleted=False, version=1),
+        JobState(heat_outputs=(output,)),
+        StateRecord(worker_state=WorkerState.READ, heat_outputs=(output,), version=1),
+    ):
+        with pytest.raises(InvalidRecord, match="can't be written: TypeError"):
+            dumps(record, spelling)

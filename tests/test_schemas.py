@@ -194,6 +194,24 @@ def test_a_file_that_is_no_json(tmp_path: Path) -> None:
     assert caught.value.source == str(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"schemas": [{"id": "a", "id": "b"}]}', "$.schemas[0].id: the key stands twice"),
+        ('{"schemas": [], "n": NaN}', "$.n: NaN is not JSON"),
+        ('\ufeff{"schemas": []}', "a byte-order mark"),
+        (b"\xff", "invalid UTF-8"),
+        ("[" * 3000, "more than 200 levels"),
+    ],
+)
+def test_a_text_is_read_as_strictly_as_a_record(text: str | bytes, problem: str) -> None:
+    """What could be read in two ways is refused, and where it stands is told."""
+    with pytest.raises(InvalidSchema) as caught:
+        Schemas.from_text(text, "s")
+    ((path, message),) = [(each.path, each.message) for each in caught.value.problems]
+    assert problem in f"{path}: {message}"
+
+
 class _Gohan(BaseHTTPRequestHandler):
     """Answers what the test says, and remembers what it was asked."""
 

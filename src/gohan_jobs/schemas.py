@@ -8,7 +8,6 @@ code::
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any, Self
 
 import attrs
 
+from gohan_jobs.codec.strict_json import Refused
+from gohan_jobs.codec.strict_json import parse as parse_json
 from gohan_jobs.exceptions import InvalidSchema, MappingSyntaxError, Problem
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.mapping import (
@@ -165,12 +166,13 @@ class Schemas:
         """The types that Gohan's answer, as JSON text, describes.
 
         Raises:
-            InvalidSchema: if it is no JSON, or as :meth:`from_gohan`.
+            InvalidSchema: if it is no JSON, holds what no record may hold (a key twice in one
+                object, NaN: :func:`~gohan_jobs.codec.loads_json`), or as :meth:`from_gohan`.
         """
         try:
-            answer = json.loads(text)
-        except (ValueError, RecursionError):
-            raise InvalidSchema(source, (Problem("$", "not JSON"),)) from None
+            answer = parse_json(text)
+        except Refused as refused:
+            raise InvalidSchema(source, refused.problems) from None
         return cls.from_gohan(answer, source)
 
     @classmethod

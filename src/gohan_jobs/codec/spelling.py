@@ -20,6 +20,10 @@ __all__ = [
 ]
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_LISTS = (list, tuple)
+
+
 class Spelling(enum.StrEnum):
     """How JSON is written. Reading accepts any."""
 
@@ -40,14 +44,42 @@ def dumps_json(value: Any, spelling: Spelling | str = Spelling.WORKER) -> str:
 
     Raises:
         ValueError: if there is no such spelling, or for NaN, an infinity or a cycle.
-        TypeError: if something in it is not JSON.
+        TypeError: if something in it is not JSON, a name that is no str included.
     """
     return _WRITERS[Spelling(spelling)](value)
 
 
 def document_text(value: Any) -> str:
     """``json.dumps(value, indent=4, separators=(", ", ": "))``, fast on every Python."""
-    return _document(value)
+    return _strict(value, _document(value))
+
+
+def plain_text(value: Any) -> str:
+    """``json.dumps(value)``: keys as they come, which is how a worker spelled a job."""
+    return _strict(value, _plain(value))
+
+
+def worker_text(value: Any) -> str:
+    """``json.dumps(value, sort_keys=True)``."""
+    return _strict(value, _sorted(value))
+
+
+def _strict(value: Any, text: str) -> str:
+    """A value's text, if none of its names was turned into one, which would not be read back.
+
+    Python writes the names 1 and "1" alike, and so an object with one name twice.
+
+    Raises:
+        TypeError: a name is no text.
+    """
+    holders = [value]
+    for each in holders:  # which grows
+        if isinstance(each, dict):
+            "".join(each)
+            holders += [item for item in each.values() if type(item) not in _SCALARS]
+        elif isinstance(each, _LISTS):
+            holders += [item for item in each if type(item) not in _SCALARS]
+    return text
 
 
 # Before Python 3.13 the standard library's C encoder does not indent, and its Python one yields
@@ -76,7 +108,7 @@ def _scalar(value: Any) -> str:
         return "true"
     if type(value) is int:
         return repr(value)
-    return plain_text(value)
+    return _plain(value)
 
 
 _document = (
@@ -84,10 +116,8 @@ _document = (
     if sys.version_info >= (3, 13)
     else _indented
 )
-plain_text: Callable[[Any], str] = json.JSONEncoder(allow_nan=False).encode
-"""``json.dumps(value)``: keys as they come, which is how a worker spelled a job."""
-worker_text: Callable[[Any], str] = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
-"""``json.dumps(value, sort_keys=True)``."""
+_plain = json.JSONEncoder(allow_nan=False).encode
+_sorted = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
 
 _compact = json.JSONEncoder(
     allow_nan=False, sort_keys=True, separators=(",", ":"), ensure_ascii=False
@@ -101,7 +131,7 @@ _GO = {"\\b": "\\u0008", "\\f": "\\u000c"}
 
 def gohan_text(value: Any) -> str:
     """Go's ``json.Marshal`` as of the recordings (Go before 1.22)."""
-    return _UNLIKE_GO.sub(_as_go, _compact(value))
+    return _strict(value, _UNLIKE_GO.sub(_as_go, _compact(value)))
 
 
 def _as_go(match: re.Match[str]) -> str:
