@@ -590,6 +590,26 @@ def test_rule_10_bodies_are_opaque() -> None:
     assert json.dumps(given) == json.dumps(world.job(NETWORK).resource_input)
 
 
+# 7 Ids
+
+
+@pytest.mark.parametrize(
+    ("drawn", "following"), [("aaaaa", "aaaab"), ("a9zzz", "aa000"), ("zzzzz", "00000")]
+)
+def test_rule_07_no_two_jobs_have_one_id(drawn: str, following: str) -> None:
+    """A suffix drawn twice, for a type that counts no versions: the next one free is taken."""
+    world = World(suffix=lambda: drawn, roles=(Role.MANAGER,))
+    world.write(QUOTA, {"name": "one"}, 0)
+    world.settle()
+    world.write(QUOTA, {"name": "two"}, 0)
+    world.settle()
+    assert f"create:heat_worker:quota:q1:0:{following}" == str(world.job(QUOTA).id)
+    assert 1 == len(world.told(JobSuperseded))
+    world.pass_time(10, world.peer(roles=(Role.WORKER,), seed=7))
+    assert [("CREATE_COMPLETED", 0, "")] == world.states_of(QUOTA)
+    assert ["two"] == [call.parameters["name"] for call in world.heat.changes]
+
+
 # 2, 9 Templates that are written again
 
 

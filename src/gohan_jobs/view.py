@@ -9,7 +9,7 @@ import attrs
 
 from gohan_jobs.board import Board
 from gohan_jobs.estate import Estate
-from gohan_jobs.keys import ResourcePath
+from gohan_jobs.keys import JobId, ResourcePath
 from gohan_jobs.planning import Known, KnownJob, KnownState, KnownTemplate
 from gohan_jobs.records import ProcessedConfig, ResourceRef
 
@@ -53,6 +53,10 @@ class View:
     def jobs_of(self, resource: ResourceRef) -> tuple[KnownJob, ...]:
         """Unfinished jobs of a resource."""
         return self.board.jobs_of(resource)
+
+    def is_job(self, job_id: JobId) -> bool:
+        """Whether there is a job of that id."""
+        return self.board.get(job_id) is not None
 
     def jobs_referring_to(self, resource: ResourceRef) -> Iterable[KnownJob]:
         """Unfinished jobs of other resources that refer to it."""

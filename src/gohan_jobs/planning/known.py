@@ -110,6 +110,10 @@ class Known(Protocol):
         """Unfinished jobs of a resource, oldest first."""
         ...
 
+    def is_job(self, job_id: JobId) -> bool:
+        """Whether there is a job of that id, finished ones included that are not released yet."""
+        ...
+
     def jobs_referring_to(self, resource: ResourceRef) -> Iterable[KnownJob]:
         """Unfinished jobs of other resources whose params refer to this one."""
         ...

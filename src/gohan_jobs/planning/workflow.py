@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ __all__ = [
 MAX_DEPENDENCIES = 5_000
 """More of them is an error of that config (``rules`` 6)."""
 
+
+_DIGITS = string.digits + string.ascii_lowercase
 
 _BODY_LEVELS = MAX_LEVELS - 2
 """Levels that a body may have to fit into a job's document: list and job are around it."""
@@ -85,7 +88,7 @@ def build_jobs(
         steps: what is to be done, in order.
         left: the resource's own unfinished jobs.
         known: where other resources' jobs are looked up.
-        suffix: gives a new suffix of a job id.
+        suffix: gives a new suffix of a job id; if there is such a job, the next one free is taken.
 
     Raises:
         InvalidKey: the resource, or a handler, can't be named in a job's id.
@@ -98,7 +101,7 @@ def build_jobs(
     jobs: list[PlannedJob] = []
     for step in steps:
         job = Job(
-            id=_job_id(step, resource, version, suffix()),
+            id=_new_id(_job_id(step, resource, version, suffix()), known),
             params=step.params,
             dependency=tuple(planned.job.id for planned in jobs) or waits,
             is_first=not jobs,
@@ -126,6 +129,23 @@ def _job_id(step: Step, resource: ResourceRef, version: int, suffix: str) -> Job
         version,
         suffix,
     )
+
+
+def _new_id(job_id: JobId, known: Known) -> JobId:
+    """A job's id, or the next one that no job has: two of one id would be one."""
+    while known.is_job(job_id):
+        job_id = attrs.evolve(job_id, suffix=_following(job_id.suffix))
+    return job_id
+
+
+def _following(suffix: str) -> str:
+    """The suffix after one, as digits to the base 36; after the last the first."""
+    head, last = suffix[:-1], suffix[-1:]
+    if not last:
+        return ""
+    if last == _DIGITS[-1]:
+        return _following(head) + _DIGITS[0]
+    return head + _DIGITS[_DIGITS.index(last) + 1]
 
 
 def _outside(
