@@ -259,6 +259,16 @@ def expire(store: EtcdStore) -> None:
     store._connection._token = "forgotten.1"
 
 
+def test_a_token_of_before_a_restore(guarded: EtcdCluster) -> None:
+    """A token of a later index than etcd's gets no answer: the next request has a new one."""
+    with EtcdStore(guarded.endpoints, user="root", password=PASSWORD, timeout=1.0) as store:
+        before = put(store, "/restored/1")
+        store._connection._token = f"forgotten.{10**9}"
+        assert store.revision() == before
+        store._connection._token = f"forgotten.{10**9}"
+        assert put(store, "/restored/2") == before + 1
+
+
 def test_tokens_expire(guarded: EtcdCluster) -> None:
     """A token that really expires, after its second of idleness, is renewed."""
     with EtcdStore(guarded.endpoints, user="root", password=PASSWORD) as store:

@@ -144,6 +144,11 @@ class Connection:
         except StaleToken:
             self.renew_token(metadata)
             return self._invoke(self._methods[method], request, self._metadata())
+        except Lost:
+            # etcd lets a token wait that was made at a later index than its own, as every one is
+            # after a restore from a backup; that it is stale it does not say before.
+            self.renew_token(metadata)
+            raise
 
     def _invoke(self, method: Callable[..., Any], request: Any, metadata: Any) -> Any:
         channel = self._channel
