@@ -11,7 +11,7 @@ import pytest
 
 import gohan_jobs.testing
 from gohan_jobs.handlers import AnyHandler, Done, GiveUp, JobContext, Later, Outcome
-from gohan_jobs.records import ResourceRef, StackOutput
+from gohan_jobs.records import Action, ResourceRef, StackOutput
 from gohan_jobs.schemas import Schema, Schemas
 from gohan_jobs.testing.handlers import HandlerSuite
 from gohan_jobs.testing.processes import Fault
@@ -81,6 +81,47 @@ class TestCarefulHandler(Suite):
     """It passes."""
 
 
+class TestCarefulHandlerWithADeletion(Suite):
+    """So it does if what is made is removed again, so that no result is left."""
+
+    schemas = Schemas(
+        [
+            Schema(
+                type="name",
+                prefix="v1/names",
+                templates={"name_worker": "Cname"},
+                state_versioning=True,
+                two_step_deletion=True,
+            )
+        ]
+    )
+
+    def store(self, context: JobContext) -> Outcome:
+        """Store the name, or remove it."""
+        if Action(context.job.action).deletes:
+            context.claim.guard(1.0)
+            self.names.stored.pop(context.job.resource_id, None)
+            return Done()
+        return super().store(context)
+
+    def script(self, simulation: Simulation) -> None:
+        """One name, for longer than a death delays it."""
+        super().script(simulation)
+        simulation.delete(600.0, ResourceRef("name", "www"))
+
+
+class Unremovable(TestCarefulHandlerWithADeletion):
+    """It fails at the deletion, of which no result is left."""
+
+    __test__ = False
+
+    def store(self, context: JobContext) -> Outcome:
+        """Store the name, and never remove it."""
+        if Action(context.job.action).deletes:
+            return GiveUp(reason="no")
+        return super().store(context)
+
+
 class Careless(Suite):
     """It stores the name again, whatever is there."""
 
@@ -108,7 +149,7 @@ def test_a_careless_handler_is_found_out() -> None:
         Careless().test_a_fault_at_any_call_changes_nothing(Fault.CRASH_BEFORE)
 
 
-@pytest.mark.parametrize("suite", [Failing, Silent])
+@pytest.mark.parametrize("suite", [Failing, Silent, Unremovable])
 def test_a_script_without_success_is_found_out(suite: type[Suite]) -> None:
     """A handler that fails does no work, nor does one that nothing is written for."""
     with pytest.raises(AssertionError):
