@@ -49,6 +49,10 @@ def stuck(resource: str = "port:p1", place: Place | None = Place.WAITING, **fact
 
 MISSING = explanation(ResourceRef("network", "n1"), version=None)
 
+RELEASE = f"`gohan-jobs release {job_id('port:p1')} --force`"
+HANGS = f"one that hangs, {RELEASE} takes the job"
+OR_TAKE = f"or take it at once: {RELEASE}"
+
 CASES = {
     "set aside": (explanation(set_aside="broken"), ["correct its config in Gohan"]),
     "orphan": (explanation(orphan="gone"), ["delete its stack in Heat"]),
@@ -67,8 +71,36 @@ CASES = {
         stuck(held_for="network:n1", held_until="noon"),
         ["have network:n1 repaired by noon, by a new version or `gohan-jobs retry network n1`"],
     ),
-    "worked on": (stuck(held_by=Holder(reservation="r", worker_id="w")), ["wait: it goes on"]),
-    "worker gone": (stuck(held_by=Holder(reservation="r")), ["wait for the lease to end"]),
+    "worked on": (
+        stuck(held_by=Holder(reservation="r", worker_id="w", lease_left=7.4)),
+        [
+            "wait: it goes on by itself; `gohan-jobs explain port p1` with --heat",
+            f"its claim ends with its lease in 7 s, unless the worker renews it; from {HANGS}",
+        ],
+    ),
+    "worked on, in a store that tells no time": (
+        stuck(held_by=Holder(reservation="r", worker_id="w")),
+        ["wait: it goes on by itself", "its claim ends with its lease, unless"],
+    ),
+    "worker gone": (
+        stuck(held_by=Holder(reservation="r", lease_left=7.4)),
+        [f"wait: its claim ends with its lease in 7 s, and the job is claimed again; {OR_TAKE}"],
+    ),
+    "worker gone, who knows since when": (
+        stuck(held_by=Holder(reservation="r")),
+        ["wait for the lease to end"],
+    ),
+    "let down": (
+        explanation(state=state(f"cancelled: {job_id('network:n1')} failed: no room")),
+        [
+            "what failed first is another: `gohan-jobs explain network n1`; mend that",
+            "then have Gohan write a new version of this one, or `gohan-jobs retry port p1`",
+        ],
+    ),
+    "cancelled": (
+        explanation(state=state("cancelled: by ann", WorkerState.DELETE_ERROR)),
+        ["an operator ended it: have Gohan write a new version, or `gohan-jobs retry port p1`"],
+    ),
     "ready": (
         stuck(place=Place.READY),
         ["see with `gohan-jobs status` whether a worker is there that has heat_worker"],
@@ -80,6 +112,10 @@ CASES = {
         stuck("network:n1", Place.READY),
         ["look at network:n1: `gohan-jobs explain network n1`", "see with `gohan-jobs status`"],
     ),
+    "an odd id": (
+        explanation(ResourceRef("port", "a b"), state=state("bad")),
+        ["correct", "or, if nothing is wrong with the config, `gohan-jobs retry port 'a b'`; Goh"],
+    ),
     "no config": (explanation(version=None), ["look in Gohan whether the resource is there"]),
     "no config, but a stack": (explanation(version=None, stack=STACK), []),
     "not read yet": (explanation(), ["wait: the leader reads it and plans it"]),
@@ -90,7 +126,7 @@ CASES = {
     ),
     "not deleted": (
         explanation(state=state("in use", WorkerState.DELETE_ERROR)),
-        ["free in Heat what keeps the stack, then ask Gohan for the deletion again"],
+        ["free in Heat what keeps the stack; then have Gohan ask for it again, or `gohan-jobs ret"],
     ),
     "done": (explanation(state=state()), []),
 }

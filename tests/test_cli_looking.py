@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from command_lines import CommandLine
+from gohan_jobs.cli.brevity import first_clause
 from gohan_jobs.cli.output import plain, print_json
 from gohan_jobs.cli.signals import ended_quietly
 from gohan_jobs.cli.tables import make_console, make_table, printable, show, span
@@ -303,6 +304,67 @@ def test_explain_hides_secrets(at: Shop) -> None:
             text = at.call.text("explain", *resource, *more)
             assert "***" in text
             assert "hunter22" not in text
+
+
+LONG = "no VLAN left; event 1; event 2"
+
+
+def test_explain_tells_a_long_reason_once(at: Shop) -> None:
+    """In the row of the result; elsewhere its first clause; to programs all of it."""
+    at.world.pass_time(90.0)
+    state = {"state": {"worker_state": "CREATE_ERROR"}, "version": 1, "error": LONG}
+    at.world.put("/state/v2.0/networks/n1", json.dumps(state))
+    text = at.call.text("explain", "network", "n1")
+    assert "network:n1: version 1 failed: no VLAN left…" == text.splitlines()[0]
+    assert f"result        version 1 CREATE_ERROR: {LONG}\n" in text
+    assert 1 == text.count("event 1")
+    found = at.call.json("explain", "network", "n1")
+    assert f"version 1 failed: {LONG}" == found["explanation"]["summary"]
+
+
+def test_explain_tells_a_jobs_long_reason_once(at: Shop) -> None:
+    """In a row of its own; what is to blame in the end is cut short, and not at its middle."""
+    held = {"planned_at": "", "path": "", "held_for": "network:n1", "held_until": "noon"}
+    notes = {**held, "last_error": f"cancelled: it failed: {LONG}"}
+    at.world.put(f"/gohan-jobs/jobs/{at.job(PORT)}", json.dumps(notes))
+    document = json.loads(at.world.codec.dumps(at.world.job(PORT)))
+    document[1]["dependency"] = []
+    at.world.put(at.world.keys.job(at.world.job(PORT).id), json.dumps(document))
+    text = at.call.text("explain", "port", "p1")
+    assert f"last error  cancelled: it failed: {LONG}\n" in text
+    assert 1 == text.count("event 1")
+    cause = f"{at.job(PORT)} is held for network:n1 until noon: cancelled: it failed: no VLAN left…"
+    assert f"root cause  {cause}; network:n1: {at.job(NETWORK)} is being worked on" in text
+    listed = at.call.text("jobs")
+    assert (True, False) == ("it failed: no VLAN left…\n" in listed, "event 1" in listed)
+
+
+def test_no_half_of_a_secret_is_left(at: Shop) -> None:
+    """What is secret is taken out before a long reason is cut in the middle of it."""
+    error = f"{'x' * 195}hunter22 is wrong"
+    state = {"state": {"worker_state": "CREATE_ERROR"}, "version": 1, "error": error}
+    at.world.pass_time(90.0)
+    at.world.put("/state/v2.0/networks/n1", json.dumps(state))
+    text = at.call.text("explain", "network", "n1")
+    assert text.splitlines()[0].endswith("x*** i…")
+    assert ("xhunt" in text, "xhunt" in at.call.text("history", "network", "n1")) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("no room", "no room"),
+        ("no room\n", "no room\n"),
+        ("no room; event", "no room…"),
+        ("no room\nTraceback", "no room…"),
+        ("x" * 200, "x" * 200),
+        ("x" * 201, f"{'x' * 200}…"),
+    ],
+)
+def test_the_first_clause(text: str, expected: str) -> None:
+    """Up to a semicolon or a line's end, and no more than 200 characters."""
+    assert expected == first_clause(text)
 
 
 def test_explain_a_type_that_is_gone(at: Shop) -> None:

@@ -222,7 +222,7 @@ def test_who_holds_a_job(at: Looking) -> None:
     at.job(ID, Place.WORKING, b"uuid", attempts=2, retries=1)
     (job,) = at.explain().jobs
     assert ("uuid", "then", 2, 1) == (job.holder, job.planned_at, job.attempts, job.retries)
-    assert f"{ID} is being worked on by uuid, since then" == at.explain().summary
+    assert f"{ID} is reserved by uuid, whose worker is gone" == at.explain().summary
 
 
 @pytest.mark.parametrize(

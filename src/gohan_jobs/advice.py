@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator
 
-from gohan_jobs.explanations import Explanation, JobExplanation
+from gohan_jobs.bookkeeping import CANCELLED
+from gohan_jobs.explanations import Explanation, Holder, JobExplanation
 from gohan_jobs.keys import Place
-from gohan_jobs.records import WorkerState
+from gohan_jobs.records import ResourceRef, StateRecord, WorkerState
 
 __all__ = ["next_steps"]
 
+_IGNORED = "Gohan may ignore the second result of a version"
+_LET_DOWN = re.compile(
+    rf"{CANCELLED}: [^:\s]+:[^:\s]+:(?P<type>[^:\s]+):(?P<id>[^:\s]+):\d+:\w+ failed: "
+)
 _LEADS = "see with `gohan-jobs status` whether a job manager leads"
 
 
@@ -56,7 +63,7 @@ def _other_steps(other: Explanation) -> Iterator[str]:
 
 def _job_steps(found: Explanation, job: JobExplanation) -> Iterator[str]:
     if job.resource != found.resource:
-        yield f"look at {job.resource}: `gohan-jobs explain {_words(job)}`"
+        yield f"look at {job.resource}: `gohan-jobs explain {_words(job.resource)}`"
     if job.set_aside:
         yield f"the document of {job.job_id} can't be used: `gohan-jobs cancel` ends the job"
     elif job.held_for:
@@ -67,19 +74,36 @@ def _job_steps(found: Explanation, job: JobExplanation) -> Iterator[str]:
         if found.blocked_by is not None:
             yield from _other_steps(found.blocked_by)
     elif job.held_by is not None:
-        yield from _working_steps(job)
+        yield from _working_steps(job, job.held_by)
     else:
         yield _standing_step(job)
 
 
-def _working_steps(job: JobExplanation) -> Iterator[str]:
-    if job.held_by is not None and not job.held_by.alive:
+def _working_steps(job: JobExplanation, holder: Holder) -> Iterator[str]:
+    release = f"`gohan-jobs release {job.job_id} --force`"
+    if holder.alive:
+        yield (
+            f"wait: it goes on by itself; `gohan-jobs explain {_words(job.resource)}` with --heat "
+            "or --os-cloud tells what Heat does meanwhile"
+        )
+        yield (
+            f"its claim ends with its lease{_left(holder)}, unless the worker renews it; from one "
+            f"that hangs, {release} takes the job"
+        )
+    elif holder.lease_left is not None:
+        yield (
+            f"wait: its claim ends with its lease{_left(holder)}, and the job is claimed again; or "
+            f"take it at once: {release}"
+        )
+    else:
         yield (
             "wait for the lease to end: the job is then claimed again. If the claim is another "
-            "program's and stays, `gohan-jobs release` takes it away"
+            f"program's and stays, {release} takes it away"
         )
-        return
-    yield "wait: it goes on by itself; what Heat does meanwhile, `gohan-jobs explain --heat` tells"
+
+
+def _left(holder: Holder) -> str:
+    return "" if holder.lease_left is None else f" in {holder.lease_left:.0f} s"
 
 
 def _standing_step(job: JobExplanation) -> str:
@@ -100,16 +124,25 @@ def _config_steps(found: Explanation) -> Iterator[str]:
             yield "look in Gohan whether the resource is there, and its config was written"
     elif state is None or state.version != version:
         yield f"wait: the leader reads it and plans it; {_LEADS}"
-    elif state.worker_state == WorkerState.DELETE_ERROR:
-        yield "free in Heat what keeps the stack, then ask Gohan for the deletion again"
     elif state.error:
+        yield from _failure_steps(found.resource, state)
+
+
+def _failure_steps(resource: ResourceRef, state: StateRecord) -> Iterator[str]:
+    retry = f"`gohan-jobs retry {_words(resource)}`"
+    blamed = _LET_DOWN.match(state.error)
+    if blamed is not None:
+        words = _words(ResourceRef(blamed["type"], blamed["id"]))
+        yield f"what failed first is another: `gohan-jobs explain {words}`; mend that"
+        yield f"then have Gohan write a new version of this one, or {retry}; {_IGNORED}"
+    elif state.error.startswith(f"{CANCELLED}: "):
+        yield f"an operator ended it: have Gohan write a new version, or {retry}; {_IGNORED}"
+    elif state.worker_state == WorkerState.DELETE_ERROR:
+        yield f"free in Heat what keeps the stack; then have Gohan ask for it again, or {retry}"
+    else:
         yield "correct what the error names, and have Gohan write a new version"
-        words = f"{found.resource.resource_type} {found.resource.resource_id}"
-        yield (
-            f"or, if nothing is wrong with the config, `gohan-jobs retry {words}`; Gohan may "
-            "ignore the second result of a version"
-        )
+        yield f"or, if nothing is wrong with the config, {retry}; {_IGNORED}"
 
 
-def _words(job: JobExplanation) -> str:
-    return f"{job.resource.resource_type} {job.resource.resource_id}"
+def _words(resource: ResourceRef) -> str:
+    return shlex.join((resource.resource_type, resource.resource_id))

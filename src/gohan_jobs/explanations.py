@@ -171,8 +171,8 @@ def _job_summary(job: JobExplanation) -> str:
         others = len(job.waiting_for) - 1
         more = f" and {others} more" if others else ""
         return f"{job.job_id} waits for {needed} ({place or 'nowhere'}){more}"
-    if job.place is Place.WORKING:
-        return f"{job.job_id} is being worked on by {job.holder}, since {job.planned_at}"
+    if job.held_by is not None or job.held_until:
+        return job.reason
     where = f"{job.job_id} is {job.place or 'nowhere'}"
     return f"{where}: {job.last_error}" if job.last_error else where
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gohan_jobs.advice import next_steps
+from gohan_jobs.cli.brevity import first_clause, in_brief, job_reason
 from gohan_jobs.cli.deployment import (
     Deployment,
     deployment,
@@ -108,17 +109,22 @@ def _print(
     heat: StackReport | str,
     clean: Callable[[str], str],
 ) -> None:
-    facts = ((name, clean(text)) for name, text in _facts(found, heat) if text)
-    click.secho(printable(clean(f"{found.resource}: {found.summary}")), bold=True)
+    def brief(text: str) -> str:
+        return in_brief(text, found, clean)
+
+    facts = [(name, clean(text)) for name, text in _facts(found, heat) if text]
+    if found.root_cause != found.summary:
+        facts.append(("root cause", brief(found.root_cause)))
+    click.secho(printable(brief(f"{found.resource}: {found.summary}")), bold=True)
     show("", make_table(("", ""), facts))
     if found.jobs:
         jobs = [*found.jobs, *(job for job in found.chain if job not in found.jobs)]
-        rows = ([clean(str(cell)) for cell in _row(job)] for job in jobs)
+        rows = ([*_row(job), first_clause(clean(job_reason(job))) or "-"] for job in jobs)
         show("", make_table(_COLUMNS, rows))
     if steps:
         click.echo("\nwhat to do:")
     for step in steps:
-        click.echo(printable(clean(f"- {step}")))
+        click.echo(printable(brief(f"- {step}")))
 
 
 def _facts(found: Explanation, heat: StackReport | str) -> Iterator[tuple[str, str]]:
@@ -133,8 +139,9 @@ def _facts(found: Explanation, heat: StackReport | str) -> Iterator[tuple[str, s
     if found.stack is not None:
         yield "stack record", _words(str(found.stack.stack_status), found.stack.status_reason)
     yield from _heat_facts(heat)
-    if found.root_cause != found.summary:
-        yield "root cause", found.root_cause
+    for reason in map(job_reason, found.jobs):
+        if first_clause(reason) != reason:
+            yield "last error", reason
 
 
 def _config(found: Explanation) -> str:
@@ -174,5 +181,4 @@ def _row(job: JobExplanation) -> tuple[object, ...]:
         job.attempts,
         "-" if holder is None else f"worker {holder.worker_id or 'gone'}",
         "-" if holder is None else span(holder.lease_left),
-        job.set_aside or job.last_error or "-",
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gohan_jobs.cli.brevity import first_clause
 from gohan_jobs.cli.deployment import deployment, etcd_options, schemas_options
 from gohan_jobs.cli.durations import DURATION
 from gohan_jobs.cli.output import json_option, print_json
@@ -80,7 +81,7 @@ def _print(history: History) -> None:
         words = (
             click.style(str(entry.revision), dim=True),
             click.style(printable(entry.key), bold=True),
-            printable(Redactor().scrub(_what(entry), history.secrets)),
+            printable(first_clause(Redactor().scrub(_what(entry), history.secrets))),
         )
         click.echo(" ".join(words))
         for difference in entry.differences:

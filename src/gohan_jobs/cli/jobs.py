@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gohan_jobs.cli.brevity import first_clause
 from gohan_jobs.cli.deployment import connected, etcd_options
 from gohan_jobs.cli.durations import DURATION
 from gohan_jobs.cli.output import json_option, print_json
@@ -37,6 +38,7 @@ _COLUMNS = ("job", "place", "age", "attempts", "holder", "waits for", "last erro
 def command(ctx: click.Context, /, *, as_json: bool, limit: int, **options: Any) -> None:
     """List unfinished jobs: where each stands, for how long, and what it waits for.
 
+    Long errors are cut short: `explain` and --json have all of them.
     Exit status 1 if there is none.
     """
     place = options["place"]
@@ -64,7 +66,7 @@ def _rows(found: JobList) -> Iterator[tuple[object, ...]]:
     for job in found.jobs:
         place = job.place or "nowhere"
         waits = job.waits_for or ""
-        error = job.last_error
+        error = first_clause(job.last_error)
         if job.held_until:
             error = f"held until {job.held_until}: {error}"
         age = span(job.age)
