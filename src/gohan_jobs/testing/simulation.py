@@ -199,10 +199,11 @@ class Simulation:
         while self._agenda or self.clock.now() - self._changed_at < self._rest_seconds:
             if self.clock.now() > deadline:
                 raise SimulationStuck(f"no rest after {limit:g} s: {self.outcome().remains}")
-            if self.store.revision() != revision:
-                self._changed_at, revision = self.clock.now(), self.store.revision()
             if not self._work():
                 self._pass_time(deadline + _TICK)
+            # Looked at last: what was scripted for after a long rest is a change, too.
+            if self.store.revision() != revision:
+                self._changed_at, revision = self.clock.now(), self.store.revision()
         self._collect()
 
     def restart(self) -> None:
