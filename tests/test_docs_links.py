@@ -16,6 +16,7 @@ PAGES = sorted(
 )
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCED = re.compile(r"^ *(```+|~~~+).*?^ *\1", re.MULTILINE | re.DOTALL)
+PROGRAM = re.compile(r"`((?:tests|examples|benchmarks)/[\w/.]*)`")
 HEADING = re.compile(r"^#{1,3} (.+)$", re.MULTILINE)
 TARGET = re.compile(r"^\((\S+)\)=$", re.MULTILINE)
 
@@ -49,6 +50,12 @@ def broken(page: Path) -> list[str]:
 def test_links_of_a_page_lead_somewhere(page: Path) -> None:
     """Each file is there, and has the heading."""
     assert [] == broken(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_names_is_there(page: Path) -> None:
+    """Tests, examples and benchmarks that prose names."""
+    assert [] == [name for name in PROGRAM.findall(prose(page)) if not (ROOT / name).exists()]
 
 
 def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
