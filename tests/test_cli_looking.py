@@ -22,7 +22,7 @@ from gohan_jobs.cli.brevity import first_clause
 from gohan_jobs.cli.output import plain, print_json
 from gohan_jobs.cli.signals import ended_quietly
 from gohan_jobs.cli.tables import make_console, make_table, printable, show, span
-from gohan_jobs.exceptions import OrchestratorUnavailable
+from gohan_jobs.exceptions import OrchestratorUnavailable, StoreUnavailable
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.orchestrators.base import Diagnosis
 from gohan_jobs.orchestrators.simulated import Outcome
@@ -718,6 +718,17 @@ def test_signals_end_it_quietly() -> None:
             reached = True
         assert not reached
     assert before == signal.getsignal(signal.SIGTERM)
+
+
+def test_etcd_is_named_if_it_does_not_answer(at: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a library says of a connection alone would leave open which."""
+
+    def away() -> int:
+        raise StoreUnavailable("connection refused")
+
+    monkeypatch.setattr(at.world.store, "revision", away)
+    expected = "Error: etcd does not answer: connection refused\n"
+    assert expected == at.call("status", status=1).stderr
 
 
 def test_errors_are_told_by_the_command(at: Shop) -> None:

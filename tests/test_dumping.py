@@ -14,7 +14,7 @@ from gohan_jobs.keys import JobId, Keys, Place
 from gohan_jobs.queue import Queue
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.restoring import LOADING, Loaded, Restorer
-from gohan_jobs.stores.base import Delete, Put, Transaction, TransactionResult, scan
+from gohan_jobs.stores.base import Compare, Delete, Put, Transaction, TransactionResult, scan
 from gohan_jobs.stores.memory import MemoryStore
 from worlds import ALIAS, DISK, NETWORK, PORT, QUOTA, TEMPLATES, World, ref
 
@@ -296,6 +296,34 @@ def test_a_keyspace_that_somebody_works_in_is_refused(monkeypatch: pytest.Monkey
     somebody = "/gohan-jobs/format: somebody else works in this keyspace"
     assert somebody == refusal(Raced(1), found)
     assert "/job_manager_id: a job manager works in this keyspace" == refusal(Raced(3), found)
+
+
+class Followed(MemoryStore):
+    """A store in which somebody else loads, too: a bit ahead."""
+
+    value: bytes | None = None
+
+    def transact(self, transaction: Transaction) -> TransactionResult:
+        """Somebody else writes one of the keys before."""
+        put = next(iter(transaction.success), None)
+        if isinstance(put, Put) and put.key.startswith("/config/"):
+            theirs = put.value if self.value is None else self.value
+            super().transact(Transaction((Compare.absent(put.key),), (Put(put.key, theirs),)))
+        return super().transact(transaction)
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_two_who_load_the_same(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    """Each writes what the other has not written; what is another dump's is found."""
+    monkeypatch.setattr("gohan_jobs.restoring._KEYS", batch)
+    found = lines(busy().store)
+    alone, followed = MemoryStore(cluster_id=OTHER), Followed(cluster_id=OTHER)
+    load(alone, found)
+    load(followed, found)
+    assert everything(alone).keys() == everything(followed).keys()
+    followed = Followed(cluster_id=OTHER)
+    followed.value = b"{}"
+    assert "holds another value than the dump" in refusal(followed, found)
 
 
 def test_another_releases_keyspace_is_refused() -> None:

@@ -51,7 +51,7 @@ def _held_steps(found: Explanation) -> Iterator[str]:
         return
     yield (
         f"have {held.missing} written to Gohan by {held.until}: it is planned as soon as that "
-        "comes; later it needs a new version"
+        f"comes; later it needs a new version, or `gohan-jobs retry {_words(found.resource)}`"
     )
     if found.blocked_by is not None:
         yield from _other_steps(found.blocked_by)
