@@ -20,7 +20,10 @@ __all__ = ["command"]
 @click.command("resume")
 @click.option("--accept", is_flag=True, help="Let it carry out what it stopped for, once.")
 @click.option(
-    "--beforehand", is_flag=True, help="With --accept: also if none has stopped, for the next."
+    "--beforehand",
+    is_flag=True,
+    help="With --accept: also if none has stopped, for the next; so for a restored etcd, "
+    "on which none has started.",
 )
 @etcd_options
 @yes_option
