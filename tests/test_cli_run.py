@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -29,9 +30,12 @@ from gohan_jobs.demo.scenario import read_scenario, schemas, templates
 from gohan_jobs.exceptions import InvalidSchema
 from gohan_jobs.lifecycle import Completed, Lifecycle
 from gohan_jobs.manager import ManagerOptions
+from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.orchestrators.heat import HeatOrchestrator
 from gohan_jobs.orchestrators.simulated import SimulatedHeat
 from gohan_jobs.orchestrators.simulated.server import HeatSimulatorServer, serve
+from gohan_jobs.schemas import Schemas
+from gohan_jobs.stores.base import Store
 from gohan_jobs.stores.etcd import EtcdStore
 from gohan_jobs.stores.memory import MemoryStore
 from gohan_jobs.testing.etcd import EtcdCluster
@@ -344,6 +348,52 @@ def test_connection_options(recorder: Recorder, tmp_path: Path) -> None:
         "silence": 3.0,
         "watch_buffer": 10_000,
     } == recorder.given
+
+
+def test_templates_beside_gohans(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Handlers that Gohan's answer does not know of get their mappings from a file."""
+    seen: list[Schemas] = []
+
+    class Spy(Lifecycle):
+        def __init__(
+            self, store: Store, orchestrator: Orchestrator, schemas: Schemas, **options: Any
+        ) -> None:
+            seen.append(schemas)
+            super().__init__(store, orchestrator, schemas, **options)
+
+    monkeypatch.setattr("gohan_jobs.cli.run.Lifecycle", Spy)
+    kind = next(schema.type for schema in Schemas.from_file(SCHEMAS) if schema.templates)
+    file = tmp_path / "templates.json"
+    file.write_text(json.dumps({"monitoring_worker": {kind: "Cwatch"}}), encoding="utf-8")
+    assert run(*ENOUGH, "--templates", str(file)).exit_code == 0
+    schema = seen[0].by_type(kind)
+    assert schema is not None
+    assert ["heat_worker", "monitoring_worker"] == list(schema.templates)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[]", "expected {handler: {type: mapping}} @ $"),
+        ('{"monitoring_worker": 1}', "expected {handler: {type: mapping}} @ $"),
+        ('{"monitoring_worker": {"nothing": "C"}}', "no schema has that type @ $.monitoring_worker.nothing"),
+        ("{", "templates.json"),
+    ],
+)
+def test_templates_that_can_not_be_used(
+    recorder: Recorder, tmp_path: Path, text: str, problem: str
+) -> None:
+    """They are refused in one line that names the file."""
+    file = tmp_path / "templates.json"
+    file.write_text(text, encoding="utf-8")
+    refused = run(*ENOUGH, "--templates", str(file))
+    assert (1, True, True) == (
+        refused.exit_code,
+        "templates.json" in refused.stderr,
+        problem in refused.stderr,
+    )
 
 
 def test_everything_from_a_file(recorder: Recorder, tmp_path: Path) -> None:

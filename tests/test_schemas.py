@@ -297,3 +297,30 @@ def test_a_file_of_gohans_answer() -> None:
     path = corpus_file("schemas.json")
     types = [schema.type for schema in Schemas.from_file(str(path))]
     assert types == [schema.type for schema in Schemas.from_text(path.read_text())]
+
+
+def test_other_template_mappings() -> None:
+    """A handler that a type has keeps its place, another one follows, None takes one away."""
+    first = Schema(type="port", prefix="ports", templates={"heat_worker": "Cport"})
+    second = Schema(type="net", prefix="nets", templates={"heat_worker": "Cnet"})
+    changed = Schemas([first, second]).with_templates(
+        {"monitoring_worker": {"port": "Cwatch"}, "heat_worker": {"port": "Cother", "net": None}}
+    )
+    port, net = changed
+    expected = Schema(
+        type="port",
+        prefix="ports",
+        templates={"heat_worker": "Cother", "monitoring_worker": "Cwatch"},
+    )
+    assert (expected, ["heat_worker", "monitoring_worker"]) == (port, list(port.templates))
+    assert {} == dict(net.templates)
+    assert "Cport" == str(first.templates["heat_worker"])
+
+
+def test_other_template_mappings_that_can_not_be() -> None:
+    """Every type that there is not, and every mapping that is none, is named."""
+    schemas = Schemas([Schema(type="port", prefix="ports")])
+    with pytest.raises(InvalidSchema) as raised:
+        schemas.with_templates({"w": {"nothing": "C", "port": {}}}, "the file")
+    assert "the file" == raised.value.source
+    assert ["$.w.nothing", "$.w.port"] == [problem.path for problem in raised.value.problems]

@@ -203,6 +203,33 @@ class Schemas:
         source, text = schemas_http.fetch(url, token, timeout=timeout)
         return cls.from_text(text, source)
 
+    def with_templates(
+        self, templates: Mapping[str, Mapping[str, Any]], source: str = "code"
+    ) -> Self:
+        """The same types with other template mappings; Gohan's answer has one handler's only.
+
+        Args:
+            templates: for each handler, for each type, its template mapping; None for none. A
+                handler that a type has already keeps its place, new ones run after it, in the
+                order given (``runtime``, *Dependencies*).
+            source: where they come from, for errors.
+
+        Raises:
+            InvalidSchema: with every type that there is not, and every mapping that is not in the
+                language.
+        """
+        problems: list[Problem] = []
+        found = dict(self._by_type)
+        for handler, by_type in templates.items():
+            for name, form in by_type.items():
+                if name in found:
+                    found[name] = _with_template(found[name], handler, form, problems)
+                else:
+                    problems.append(Problem(f"$.{handler}.{name}", "no schema has that type"))
+        if problems:
+            raise InvalidSchema(source, tuple(problems))
+        return type(self)(found.values(), source=source)
+
     def by_type(self, type: str) -> Schema | None:  # noqa: A002 - the records' own word
         """The schema of a type; None if there is none."""
         return self._by_type.get(type)
@@ -227,6 +254,16 @@ class Schemas:
 
     def __len__(self) -> int:
         return len(self._by_type)
+
+
+def _with_template(schema: Schema, handler: str, form: Any, problems: list[Problem]) -> Schema:
+    try:
+        templates = {**schema.templates, handler: form}
+        used = {each: mapping for each, mapping in templates.items() if mapping is not None}
+        return attrs.evolve(schema, templates=used)
+    except MappingSyntaxError as error:
+        problems.append(Problem(f"$.{handler}.{schema.type}", str(error)))
+        return schema
 
 
 def _read(entry: Any, path: str, problems: list[Problem]) -> Schema | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from gohan_jobs.clock import Clock
+from gohan_jobs.codec.strict_json import Refused
+from gohan_jobs.codec.strict_json import parse as parse_json
+from gohan_jobs.exceptions import InvalidSchema, Problem
 from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.schemas import Schemas
 
@@ -24,16 +27,31 @@ SIMULATED = "simulated"
 _VARIABLES = frozenset({"OS_AUTH_URL", "OS_CLOUD", "OS_ENDPOINT"})
 
 
-def read_schemas(source: str, token: str | None) -> Schemas:
+def read_schemas(source: str, token: str | None, templates: Path | None = None) -> Schemas:
     """The types, from a file or from Gohan's URL.
 
+    Args:
+        source: the file, or the URL.
+        token: for the URL.
+        templates: a file with further template mappings, ``{handler: {type: mapping}}``.
+
     Raises:
-        InvalidSchema: it has no answer, or none that can be used.
-        OSError: the file can't be read.
+        InvalidSchema: there is no answer, or none that can be used; or mappings that can't be.
+        OSError: a file can't be read.
     """
-    if source.startswith(("http://", "https://")):
-        return Schemas.from_url(source, token)
-    return Schemas.from_file(source)
+    over_http = source.startswith(("http://", "https://"))
+    found = Schemas.from_url(source, token) if over_http else Schemas.from_file(source)
+    return found if templates is None else found.with_templates(*_read_templates(templates))
+
+
+def _read_templates(path: Path) -> tuple[dict[str, dict[str, Any]], str]:
+    try:
+        value = parse_json(path.read_bytes())
+    except Refused as refused:
+        raise InvalidSchema(str(path), refused.problems) from None
+    if isinstance(value, dict) and all(isinstance(each, dict) for each in value.values()):
+        return value, str(path)
+    raise InvalidSchema(str(path), (Problem("$", "expected {handler: {type: mapping}}"),))
 
 
 @attrs.frozen(kw_only=True)

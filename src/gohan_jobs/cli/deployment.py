@@ -34,6 +34,7 @@ __all__ = [
     "open_heat",
     "open_store",
     "optional_schemas_options",
+    "schemas_of",
     "schemas_options",
 ]
 
@@ -92,13 +93,21 @@ _HEAT = (
     ),
 )
 _SCHEMAS_TOKEN = secret_options("--schemas-token", "the token for Gohan's URL")
+_TEMPLATES = option(
+    "--templates",
+    "Template mappings beside Gohan's, which knows heat_worker's only: JSON, "
+    '{"<handler>": {"<type>": <mapping>}}.',
+    type=FILE,
+)
 _SCHEMAS = (
     option("--schemas", "Gohan's answer, or Gohan's URL.", required=True, metavar="FILE|URL"),
     _SCHEMAS_TOKEN,
+    _TEMPLATES,
 )
 _OPTIONAL_SCHEMAS = (
     option("--schemas", "Gohan's answer, or its URL: for --type.", metavar="FILE|URL"),
     _SCHEMAS_TOKEN,
+    _TEMPLATES,
 )
 
 
@@ -110,6 +119,17 @@ def etcd_options(function: F) -> F:
 def schemas_options(function: F) -> F:
     """Where the types are read from."""
     return _all(_SCHEMAS, function)
+
+
+def schemas_of(ctx: click.Context, options: Mapping[str, Any]) -> Schemas:
+    """The types of :func:`schemas_options`.
+
+    Raises:
+        InvalidSchema: they can't be used.
+        OSError: a file can't be read.
+    """
+    token = secret_of(ctx, "schemas_token")
+    return read_schemas(options["schemas"], token, options["templates"])
 
 
 def optional_schemas_options(function: F) -> F:
@@ -227,7 +247,7 @@ def deployment(ctx: click.Context, options: Mapping[str, Any]) -> Iterator[Deplo
     Raises:
         GohanJobsError: the types can't be read, or etcd does not let us in.
     """
-    schemas = read_schemas(options["schemas"], secret_of(ctx, "schemas_token"))
+    schemas = schemas_of(ctx, options)
     with connected(ctx, options) as store:
         keys = Keys()
         codec = Codec(keys)

@@ -11,14 +11,14 @@ from typing import Any
 import attrs
 import click
 
-from gohan_jobs.cli.configuration import secret_of
-from gohan_jobs.cli.connections import SIMULATED, read_schemas
+from gohan_jobs.cli.connections import SIMULATED
 from gohan_jobs.cli.deployment import (
     SECONDS,
     etcd_options,
     heat_options,
     open_heat,
     open_store,
+    schemas_of,
     schemas_options,
 )
 from gohan_jobs.cli.output import json_option, print_json
@@ -67,7 +67,7 @@ def command(
     Each finding says what it means and what to do. With --heat or --os-cloud Heat is asked, too.
     Exit status 1 if there are errors or warnings.
     """
-    schemas = read_schemas(options["schemas"], secret_of(ctx, "schemas_token"))
+    schemas = schemas_of(ctx, options)
     codec = Codec(Keys())
     with open_store(ctx, options) as store:
         facts, known = examine(store, codec, Queue(codec.keys, codec), schemas)

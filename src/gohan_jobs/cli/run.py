@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gohan_jobs.cli.configuration import address, option, secret_of, words
-from gohan_jobs.cli.connections import SIMULATED, read_schemas
+from gohan_jobs.cli.configuration import address, option, words
+from gohan_jobs.cli.connections import SIMULATED
 from gohan_jobs.cli.deployment import (
     SECONDS,
     etcd_options,
     heat_options,
     open_heat,
     open_store,
+    schemas_of,
     schemas_options,
 )
 from gohan_jobs.cli.manager_options import manager_options, manager_options_of
@@ -97,7 +98,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     with contextlib.ExitStack() as stack:
         # Before the first thread, which inherits what is kept from ending the process.
         wait = stack.enter_context(ending_signals())
-        schemas = read_schemas(options["schemas"], secret_of(ctx, "schemas_token"))
+        schemas = schemas_of(ctx, options)
         store = stack.enter_context(open_store(ctx, options))
         metrics = _metrics(store)
         hooks: tuple[Hook, ...] = (log_event,) if metrics is None else (log_event, metrics)

@@ -9,9 +9,12 @@ from typing import Any
 
 import click
 
-from gohan_jobs.cli.configuration import secret_of
-from gohan_jobs.cli.connections import read_schemas
-from gohan_jobs.cli.deployment import connected, etcd_options, optional_schemas_options
+from gohan_jobs.cli.deployment import (
+    connected,
+    etcd_options,
+    optional_schemas_options,
+    schemas_of,
+)
 from gohan_jobs.cli.output import json_option, print_json
 from gohan_jobs.cli.resources import schema_of
 from gohan_jobs.cli.signals import ended_quietly
@@ -79,7 +82,7 @@ def _selection(ctx: click.Context, options: Mapping[str, Any]) -> Selection:
     if resource_type is not None:
         if options["schemas"] is None:
             raise click.UsageError("--type needs --schemas")
-        schemas = read_schemas(options["schemas"], secret_of(ctx, "schemas_token"))
+        schemas = schemas_of(ctx, options)
         below = schema_of(schemas, resource_type).prefix
     return Selection(
         kinds=tuple(map(WatchedKind, kinds)) or tuple(WatchedKind),
