@@ -37,7 +37,6 @@ class CommandLine:
 
         monkeypatch.setattr("gohan_jobs.cli.deployment.open_store", opened)
         monkeypatch.setattr("gohan_jobs.cli.deployment.read_schemas", read)
-        monkeypatch.setattr("gohan_jobs.cli.watch.read_schemas", read)
         monkeypatch.setenv("GOHAN_JOBS_ETCD", "there:1")
         monkeypatch.setenv("GOHAN_JOBS_SCHEMAS", "there")
 

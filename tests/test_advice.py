@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from gohan_jobs.advice import next_steps
 from gohan_jobs.bookkeeping import Held
-from gohan_jobs.explanations import Explanation, Holder, JobExplanation
+from gohan_jobs.inspection.advice import next_steps
+from gohan_jobs.inspection.explanations import Explanation, Holder, JobExplanation
+from gohan_jobs.inspection.stack_reports import StackReport, ask_for_stack, tenant_of_stack
 from gohan_jobs.keys import Place, ResourcePath
 from gohan_jobs.orchestrators.base import Diagnosis
 from gohan_jobs.orchestrators.simulated import Outcome
 from gohan_jobs.records import HeatStack, ResourceRef, StateRecord, WorkerState
-from gohan_jobs.stack_reports import StackReport, ask_for_stack, tenant_of_stack
 from jobs_made import job_id
 from worlds import NETWORK, TENANT, World, ref
 

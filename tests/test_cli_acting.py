@@ -20,7 +20,7 @@ from gohan_jobs.cli.main import main
 from gohan_jobs.cli.stored import read_stored
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.keys import Keys
-from gohan_jobs.operations import Operator
+from gohan_jobs.operations.operating import Operator
 from gohan_jobs.orchestrators.simulated import SimulatedHeat
 from gohan_jobs.records import StateRecord, WorkerState
 from gohan_jobs.results import Completed, Superseded
@@ -50,8 +50,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
     for module in ("deployment", "doctor"):
         monkeypatch.setattr(f"gohan_jobs.cli.{module}.open_store", opened)
-    for module in ("deployment", "doctor"):
-        monkeypatch.setattr(f"gohan_jobs.cli.{module}.read_schemas", lambda *_: SCHEMAS)
+    monkeypatch.setattr("gohan_jobs.cli.deployment.read_schemas", lambda *_: SCHEMAS)
     return made
 
 
@@ -161,7 +160,9 @@ def test_a_version_that_gets_no_further_result(
 ) -> None:
     """The wait ends, and why is said as far as it is known."""
     done(world)
-    monkeypatch.setattr("gohan_jobs.operations.Operator.result", lambda *_: Superseded(by))
+    monkeypatch.setattr(
+        "gohan_jobs.operations.operating.Operator.result", lambda *_: Superseded(by)
+    )
     result = call("retry", "network", "n1", "--yes", "--wait", 60)
     expected = f"network:n1: version 1 gets no further result{told}; the leader's log says why"
     assert (1, expected) == (result.exit_code, result.stdout.splitlines()[-1])
@@ -304,7 +305,7 @@ def test_release_of_a_claim_without_a_lease(world: World) -> None:
 def test_release_where_leases_tell_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store need not know how long a lease lives."""
     job = running(world)
-    monkeypatch.setattr("gohan_jobs.operations.LeaseTimed", dict)
+    monkeypatch.setattr("gohan_jobs.operations.operating.LeaseTimed", dict)
     lines = call("release", job).stdout.splitlines()
     assert lines[4].endswith(", how long it lives is not known")
 

@@ -550,7 +550,7 @@ def test_watch_until_it_is_interrupted(at: Shop, monkeypatch: pytest.MonkeyPatch
         time.sleep(10.0)
         return ()
 
-    monkeypatch.setattr("gohan_jobs.watching.RecordWatch.poll", poll)
+    monkeypatch.setattr("gohan_jobs.inspection.watching.RecordWatch.poll", poll)
     result = at.call("watch")
     assert ("", "") == (result.stdout, result.stderr)
 

@@ -378,7 +378,10 @@ def test_templates_beside_gohans(
     [
         ("[]", "expected {handler: {type: mapping}} @ $"),
         ('{"monitoring_worker": 1}', "expected {handler: {type: mapping}} @ $"),
-        ('{"monitoring_worker": {"nothing": "C"}}', "no schema has that type @ $.monitoring_worker.nothing"),
+        (
+            '{"monitoring_worker": {"nothing": "C"}}',
+            "no schema has that type @ $.monitoring_worker.nothing",
+        ),
         ("{", "templates.json"),
     ],
 )

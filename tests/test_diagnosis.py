@@ -25,7 +25,7 @@ from gohan_jobs.diagnosis import (
     StoreFacts,
     diagnose,
 )
-from gohan_jobs.examination import examine, examine_heat, examine_member
+from gohan_jobs.diagnosis.examination import examine, examine_heat, examine_member
 from gohan_jobs.exceptions import OrchestratorUnavailable, StoreRefused, StoreUnavailable
 from gohan_jobs.keys import JobId, Keys, Place
 from gohan_jobs.orchestrators.base import Stack
@@ -358,7 +358,7 @@ def doctor(
 ) -> Result:
     """Call ``gohan-jobs doctor``."""
     monkeypatch.setattr("gohan_jobs.cli.doctor.open_store", lambda *_: store)
-    monkeypatch.setattr("gohan_jobs.cli.doctor.read_schemas", lambda *_: SCHEMAS)
+    monkeypatch.setattr("gohan_jobs.cli.deployment.read_schemas", lambda *_: SCHEMAS)
     monkeypatch.setattr("gohan_jobs.cli.doctor.open_heat", lambda *_: heat)
     options = ("--etcd", "127.0.0.1:1", "--schemas", SCHEMA_FILE)
     return CliRunner().invoke(main, ["doctor", *options, *arguments])

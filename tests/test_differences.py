@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gohan_jobs.differences import Difference, DifferenceKind, differences
+from gohan_jobs.inspection.differences import Difference, DifferenceKind, differences
 from gohan_jobs.redaction import Redactor
 
 

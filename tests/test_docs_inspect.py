@@ -38,7 +38,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     world.write(ref("port", "p9"), {"network_id": "n7"})
     world.settle()
     world.clock.advance(12.0)
-    for module in ("overview", "job_list"):
+    for module in ("inspection.overview", "inspection.job_list"):
         monkeypatch.setattr(f"gohan_jobs.{module}.SystemClock", lambda: world.clock)
     return CommandLine(monkeypatch, world.store)
 

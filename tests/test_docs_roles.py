@@ -19,7 +19,7 @@ from gohan_jobs.clock import SystemClock
 from gohan_jobs.exceptions import StoreRefused
 from gohan_jobs.keys import Keys
 from gohan_jobs.lifecycle import Completed, Lifecycle, Role
-from gohan_jobs.operations import Operator
+from gohan_jobs.operations.operating import Operator
 from gohan_jobs.orchestrators.simulated import SimulatedHeat
 from gohan_jobs.records import ConfigRecord, ResourceRef
 from gohan_jobs.stores.base import Delete, Put, Transaction

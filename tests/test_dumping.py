@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import pytest
 
 from gohan_jobs.bookkeeping import JobNotes, RetryRequest
-from gohan_jobs.dumping import DUMP_FORMAT, Dumped, DumpHeader, dump, read_dump
 from gohan_jobs.exceptions import OperationRefused, StoreUnavailable, UnsupportedFormat
 from gohan_jobs.keys import JobId, Keys, Place
+from gohan_jobs.operations.dumping import DUMP_FORMAT, Dumped, DumpHeader, dump, read_dump
+from gohan_jobs.operations.restoring import LOADING, Loaded, Restorer
 from gohan_jobs.queue import Queue
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.restoring import LOADING, Loaded, Restorer
 from gohan_jobs.stores.base import Compare, Delete, Put, Transaction, TransactionResult, scan
 from gohan_jobs.stores.memory import MemoryStore
 from worlds import ALIAS, DISK, NETWORK, PORT, QUOTA, TEMPLATES, World, ref
@@ -217,7 +217,7 @@ class Failing(MemoryStore):
 
 def test_a_load_that_is_cut_off_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever write failed, repeated it ends equal; until then no job manager starts."""
-    monkeypatch.setattr("gohan_jobs.restoring._KEYS", 7)
+    monkeypatch.setattr("gohan_jobs.operations.restoring._KEYS", 7)
     found = lines(busy().store)
     whole = Failing(cluster_id=OTHER)
     load(whole, found)
@@ -274,7 +274,7 @@ def test_a_keyspace_with_something_in_it_is_refused() -> None:
 
 def test_a_keyspace_that_somebody_works_in_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the first write, and between any two."""
-    monkeypatch.setattr("gohan_jobs.restoring._KEYS", 7)
+    monkeypatch.setattr("gohan_jobs.operations.restoring._KEYS", 7)
     found = lines(busy().store)
     store = MemoryStore()
     lease = store.grant_lease(10.0).id
@@ -315,7 +315,7 @@ class Followed(MemoryStore):
 @pytest.mark.parametrize("batch", [1, 7])
 def test_two_who_load_the_same(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     """Each writes what the other has not written; what is another dump's is found."""
-    monkeypatch.setattr("gohan_jobs.restoring._KEYS", batch)
+    monkeypatch.setattr("gohan_jobs.operations.restoring._KEYS", batch)
     found = lines(busy().store)
     alone, followed = MemoryStore(cluster_id=OTHER), Followed(cluster_id=OTHER)
     load(alone, found)

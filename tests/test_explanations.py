@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from gohan_jobs.bookkeeping import Bookkeeping, Quarantined
-from gohan_jobs.explanations import Explanation, Holder, JobExplanation
+from gohan_jobs.inspection.explanations import Explanation, Holder, JobExplanation
 from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Lifecycle
 from gohan_jobs.manager.desk import ManagerOptions

@@ -8,9 +8,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from gohan_jobs.codec import Codec
-from gohan_jobs.dependencies import read_dependencies, read_needs_of
-from gohan_jobs.graph_svg import graph_svg
-from gohan_jobs.graphs import DependencyGraph, graph_mermaid, graph_text, layers_of
+from gohan_jobs.inspection.dependencies import read_dependencies, read_needs_of
+from gohan_jobs.inspection.graph_svg import graph_svg
+from gohan_jobs.inspection.graphs import DependencyGraph, graph_mermaid, graph_text, layers_of
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import ResourceRef

@@ -11,7 +11,7 @@ import pytest
 from gohan_jobs.bookkeeping import JobNotes, Orphan, Quarantined
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import InvalidRecord
-from gohan_jobs.inspection import Explanation, Inspector
+from gohan_jobs.inspection.inspector import Explanation, Inspector
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.planning import Enqueue, Plan, Unchanged
 from gohan_jobs.queue import Queue

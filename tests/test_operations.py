@@ -19,7 +19,7 @@ from gohan_jobs.events import (
 from gohan_jobs.exceptions import InvalidKey, OperationRefused, TransactionTooLarge, WaitTimeout
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.manager import ManagerOptions
-from gohan_jobs.operations import Operator, Requested
+from gohan_jobs.operations.operating import Operator, Requested
 from gohan_jobs.orchestrators.simulated import Call, SimulatedHeat
 from gohan_jobs.orchestrators.simulated import Outcome as HeatOutcome
 from gohan_jobs.queue import Queue

@@ -9,7 +9,7 @@ import pytest
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import OperationRefused
 from gohan_jobs.keys import Keys
-from gohan_jobs.operations import Operator
+from gohan_jobs.operations.operating import Operator
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import ResourceRef
 from gohan_jobs.testing.simulation import Fault, Injection, Simulation, every_injection

@@ -11,9 +11,9 @@ from gohan_jobs.bookkeeping import SET_ASIDE, Band, JobNotes
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import Compacted, StoreRefused
-from gohan_jobs.job_list import JobFilter, JobList, list_jobs
+from gohan_jobs.inspection.job_list import JobFilter, JobList, list_jobs
+from gohan_jobs.inspection.overview import LeaderStatus, Status, WorkerStatus, read_status
 from gohan_jobs.keys import JobId, Place
-from gohan_jobs.overview import LeaderStatus, Status, WorkerStatus, read_status
 from gohan_jobs.queue import Queue
 from gohan_jobs.stores.base import Delete, Page, Put, Store, Transaction
 from gohan_jobs.stores.memory import MemoryStore

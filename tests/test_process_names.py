@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gohan_jobs import Lifecycle, MemoryStore, Schemas, SimulatedHeat, VirtualClock
-from gohan_jobs.overview import read_status
+from gohan_jobs.inspection.overview import read_status
 from gohan_jobs.stores.base import Entry
 
 

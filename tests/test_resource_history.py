@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gohan_jobs.exceptions import Compacted, StoreUnavailable
-from gohan_jobs.history import History, read_history
+from gohan_jobs.inspection.history import History, read_history
 from gohan_jobs.orchestrators.simulated import Outcome
 from gohan_jobs.stores.base import Watch, WatchBatch
 from gohan_jobs.stores.memory import MemoryStore
@@ -192,7 +192,7 @@ def test_what_happens_meanwhile_is_left_out(world: World) -> None:
 
 def test_it_is_not_waited_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that never tells what it must know is an error."""
-    monkeypatch.setattr("gohan_jobs.history._LONGEST", 0.01)
+    monkeypatch.setattr("gohan_jobs.inspection.history._LONGEST", 0.01)
     store = Slow(world.store, lambda watch: Late(watch, 10**9))
     with pytest.raises(StoreUnavailable, match=r"did not come within 0\.01 s"):
         history_of(world, store)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from gohan_jobs.exceptions import Compacted
+from gohan_jobs.inspection.resource_secrets import secrets_of
+from gohan_jobs.inspection.watching import Gap, RecordChange, RecordWatch, Selection, WatchedKind
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.records import ConfigRecord
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.resource_secrets import secrets_of
 from gohan_jobs.stores.base import Watch, WatchBatch
 from gohan_jobs.stores.memory import MemoryStore
-from gohan_jobs.watching import Gap, RecordChange, RecordWatch, Selection, WatchedKind
 from jobs_made import job_id, make_job
 from worlds import NETWORK, PORT, World, ref
 

@@ -19,13 +19,10 @@ from gohan_jobs._version import __version__
 if TYPE_CHECKING:
     from gohan_jobs import exceptions
     from gohan_jobs.admission import AdmissionRequest, Allow, Veto
-    from gohan_jobs.advice import next_steps
     from gohan_jobs.clock import Clock, SystemClock, VirtualClock
     from gohan_jobs.codec import Codec, Spelling, dumps, loads
-    from gohan_jobs.dependencies import read_dependencies
     from gohan_jobs.events import Hook, log_event
     from gohan_jobs.exceptions import GohanJobsError
-    from gohan_jobs.graphs import DependencyGraph
     from gohan_jobs.handler_options import HandlerOptions
     from gohan_jobs.handlers import (
         Done,
@@ -37,17 +34,21 @@ if TYPE_CHECKING:
         Observe,
         RetryLater,
     )
-    from gohan_jobs.history import History, read_history
-    from gohan_jobs.inspection import Explanation, JobExplanation
-    from gohan_jobs.job_list import JobList, list_jobs
+    from gohan_jobs.inspection.advice import next_steps
+    from gohan_jobs.inspection.dependencies import read_dependencies
+    from gohan_jobs.inspection.graphs import DependencyGraph
+    from gohan_jobs.inspection.history import History, read_history
+    from gohan_jobs.inspection.inspector import Explanation, JobExplanation
+    from gohan_jobs.inspection.job_list import JobList, list_jobs
+    from gohan_jobs.inspection.overview import Status, read_status
+    from gohan_jobs.inspection.watching import RecordWatch
     from gohan_jobs.keys import JobId, Keys, Place
     from gohan_jobs.lifecycle import Completed, Failed, Lifecycle, Result, Role, Superseded
     from gohan_jobs.manager import ManagerOptions
-    from gohan_jobs.operations import Operator
+    from gohan_jobs.operations.operating import Operator
     from gohan_jobs.orchestrators.base import Orchestrator
     from gohan_jobs.orchestrators.heat import HeatOrchestrator
     from gohan_jobs.orchestrators.simulated import SimulatedHeat
-    from gohan_jobs.overview import Status, read_status
     from gohan_jobs.planning import Plan
     from gohan_jobs.records import (
         Action,
@@ -77,7 +78,6 @@ if TYPE_CHECKING:
     from gohan_jobs.stores.etcd import EtcdStore
     from gohan_jobs.stores.memory import MemoryStore
     from gohan_jobs.templates import Renderer
-    from gohan_jobs.watching import RecordWatch
     from gohan_jobs.worker import WorkerOptions
 
 __all__ = [
@@ -164,14 +164,11 @@ __all__ = [
 
 _HOMES = {
     "admission": ("AdmissionRequest", "Allow", "Veto"),
-    "advice": ("next_steps",),
     "clock": ("Clock", "SystemClock", "VirtualClock"),
     "codec": ("Codec", "Spelling", "dumps", "loads"),
-    "dependencies": ("read_dependencies",),
     "events": ("Hook", "log_event"),
     "exceptions": ("GohanJobsError",),
     "handler_options": ("HandlerOptions",),
-    "graphs": ("DependencyGraph",),
     "handlers": (
         "Done",
         "GiveUp",
@@ -182,17 +179,21 @@ _HOMES = {
         "Observe",
         "RetryLater",
     ),
-    "history": ("History", "read_history"),
-    "inspection": ("Explanation", "JobExplanation"),
-    "job_list": ("JobList", "list_jobs"),
+    "inspection.advice": ("next_steps",),
+    "inspection.dependencies": ("read_dependencies",),
+    "inspection.graphs": ("DependencyGraph",),
+    "inspection.history": ("History", "read_history"),
+    "inspection.inspector": ("Explanation", "JobExplanation"),
+    "inspection.job_list": ("JobList", "list_jobs"),
+    "inspection.overview": ("Status", "read_status"),
+    "inspection.watching": ("RecordWatch",),
     "keys": ("JobId", "Keys", "Place"),
     "lifecycle": ("Completed", "Failed", "Lifecycle", "Result", "Role", "Superseded"),
     "manager": ("ManagerOptions",),
-    "operations": ("Operator",),
+    "operations.operating": ("Operator",),
     "orchestrators.base": ("Orchestrator",),
     "orchestrators.heat": ("HeatOrchestrator",),
     "orchestrators.simulated": ("SimulatedHeat",),
-    "overview": ("Status", "read_status"),
     "planning": ("Plan",),
     "records": (
         "Action",
@@ -222,7 +223,6 @@ _HOMES = {
     "stores.etcd": ("EtcdStore",),
     "stores.memory": ("MemoryStore",),
     "templates": ("Renderer",),
-    "watching": ("RecordWatch",),
     "worker": ("WorkerOptions",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -22,7 +22,7 @@ from gohan_jobs.events import Events, Hook, StoreTroubled, log_event
 from gohan_jobs.exceptions import GohanJobsError, StoreError, WaitTimeout, WrongCluster
 from gohan_jobs.handlers import AnyHandler, Handlers
 from gohan_jobs.heat_handler import HeatHandler
-from gohan_jobs.inspection import Explanation, Inspector
+from gohan_jobs.inspection.inspector import Explanation, Inspector
 from gohan_jobs.keys import Keys, ResourcePath
 from gohan_jobs.manager import Manager, ManagerOptions
 from gohan_jobs.monitoring import Reporting, Status

@@ -8,7 +8,7 @@ import attrs
 
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import GohanJobsError
-from gohan_jobs.inspection import Inspector
+from gohan_jobs.inspection.inspector import Inspector
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.mapping.evaluation import same_json
 from gohan_jobs.queue import Queue

@@ -14,7 +14,7 @@ from gohan_jobs.bookkeeping import CANCELLED
 from gohan_jobs.cli.deployment import SECONDS, Deployment
 from gohan_jobs.cli.output import print_json
 from gohan_jobs.cli.tables import printable
-from gohan_jobs.operations import Operator, Requested
+from gohan_jobs.operations.operating import Operator, Requested
 from gohan_jobs.results import Completed, Failed, Result
 
 __all__ = ["confirm", "operator", "report", "wait_option", "who", "yes_option"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from gohan_jobs.explanations import Explanation, JobExplanation
+from gohan_jobs.inspection.explanations import Explanation, JobExplanation
 
 __all__ = ["first_clause", "in_brief", "job_reason"]
 

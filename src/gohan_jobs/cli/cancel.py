@@ -12,7 +12,7 @@ from gohan_jobs.cli.output import json_option
 from gohan_jobs.cli.resources import locate
 from gohan_jobs.exceptions import InvalidKey
 from gohan_jobs.keys import JobId
-from gohan_jobs.operations import Operator
+from gohan_jobs.operations.operating import Operator
 
 __all__ = ["command", "job_argument"]
 

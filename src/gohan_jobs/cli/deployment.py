@@ -16,7 +16,7 @@ from gohan_jobs.cli.connections import HeatOptions, read_schemas
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import StoreUnavailable
-from gohan_jobs.inspection import Inspector
+from gohan_jobs.inspection.inspector import Inspector
 from gohan_jobs.keys import Keys
 from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.queue import Queue

@@ -14,7 +14,7 @@ import click
 from gohan_jobs.cli.deployment import connected, etcd_options
 from gohan_jobs.cli.output import json_option, print_json
 from gohan_jobs.cli.signals import terminated_as_interrupted
-from gohan_jobs.dumping import dump
+from gohan_jobs.operations.dumping import dump
 from gohan_jobs.redaction import Redactor
 
 __all__ = ["command"]

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from gohan_jobs.advice import next_steps
 from gohan_jobs.cli.brevity import first_clause, in_brief, job_reason
 from gohan_jobs.cli.deployment import (
     Deployment,
@@ -22,12 +21,13 @@ from gohan_jobs.cli.output import json_option, print_json
 from gohan_jobs.cli.resources import locate, resource_arguments
 from gohan_jobs.cli.tables import make_table, printable, show, span
 from gohan_jobs.exceptions import OrchestratorError
-from gohan_jobs.explanations import Explanation, JobExplanation
+from gohan_jobs.inspection.advice import next_steps
+from gohan_jobs.inspection.explanations import Explanation, JobExplanation
+from gohan_jobs.inspection.resource_secrets import secrets_of
+from gohan_jobs.inspection.stack_reports import StackReport, ask_for_stack, tenant_of_stack
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.records import ResourceRef
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.resource_secrets import secrets_of
-from gohan_jobs.stack_reports import StackReport, ask_for_stack, tenant_of_stack
 
 __all__ = ["command"]
 

@@ -12,9 +12,9 @@ from gohan_jobs.cli.deployment import Deployment, deployment, etcd_options, sche
 from gohan_jobs.cli.output import json_option, print_json
 from gohan_jobs.cli.resources import locate
 from gohan_jobs.cli.tables import printable
-from gohan_jobs.dependencies import read_dependencies, read_needs_of
-from gohan_jobs.graph_svg import graph_svg
-from gohan_jobs.graphs import DependencyGraph, graph_mermaid, graph_text
+from gohan_jobs.inspection.dependencies import read_dependencies, read_needs_of
+from gohan_jobs.inspection.graph_svg import graph_svg
+from gohan_jobs.inspection.graphs import DependencyGraph, graph_mermaid, graph_text
 
 __all__ = ["command"]
 

@@ -13,8 +13,8 @@ from gohan_jobs.cli.durations import DURATION
 from gohan_jobs.cli.output import json_option, print_json
 from gohan_jobs.cli.resources import locate, resource_arguments
 from gohan_jobs.cli.tables import printable
-from gohan_jobs.differences import Difference, DifferenceKind
-from gohan_jobs.history import History, HistoryEntry, read_history
+from gohan_jobs.inspection.differences import Difference, DifferenceKind
+from gohan_jobs.inspection.history import History, HistoryEntry, read_history
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.records import (
     ConfigRecord,

@@ -12,7 +12,7 @@ from gohan_jobs.cli.deployment import connected, etcd_options
 from gohan_jobs.cli.durations import DURATION
 from gohan_jobs.cli.output import json_option, print_json
 from gohan_jobs.cli.tables import make_table, show, span
-from gohan_jobs.job_list import JobFilter, JobList, list_jobs
+from gohan_jobs.inspection.job_list import JobFilter, JobList, list_jobs
 from gohan_jobs.keys import Place
 
 __all__ = ["command"]

@@ -11,7 +11,7 @@ import click
 from gohan_jobs.cli.acting import confirm, yes_option
 from gohan_jobs.cli.deployment import FILE, connected, etcd_options
 from gohan_jobs.cli.output import json_option, print_json
-from gohan_jobs.restoring import Loaded, Restorer
+from gohan_jobs.operations.restoring import Loaded, Restorer
 
 __all__ = ["command"]
 

@@ -12,7 +12,7 @@ from gohan_jobs.cli.cancel import job_argument
 from gohan_jobs.cli.deployment import deployment, etcd_options, schemas_options
 from gohan_jobs.cli.output import json_option, print_json
 from gohan_jobs.cli.tables import printable
-from gohan_jobs.operations import Claimant
+from gohan_jobs.operations.operating import Claimant
 
 __all__ = ["command"]
 

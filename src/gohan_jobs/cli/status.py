@@ -13,8 +13,8 @@ from gohan_jobs.cli.deployment import SECONDS, connected, etcd_options
 from gohan_jobs.cli.output import json_option, print_json
 from gohan_jobs.cli.signals import ended_quietly
 from gohan_jobs.cli.tables import make_console, make_table, show, span
+from gohan_jobs.inspection.overview import LeaderStatus, Status, read_status
 from gohan_jobs.manager import ManagerOptions
-from gohan_jobs.overview import LeaderStatus, Status, read_status
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 
 from gohan_jobs.codec import loads_json
-from gohan_jobs.dumping import DUMP_FORMAT
 from gohan_jobs.exceptions import InvalidKey, InvalidRecord, Problem
 from gohan_jobs.keys import Keys
+from gohan_jobs.operations.dumping import DUMP_FORMAT
 
 __all__ = ["Stored", "Unreadable", "read_stored"]
 
@@ -53,8 +53,8 @@ def read_stored(content: bytes) -> Iterator[Stored | Unreadable]:
 
     A file that begins with ``{`` holds an object a line, ``{"key": …, "text": …}`` with the text
     as it is stored or ``{"key": …, "value": …}`` with its JSON; other fields are not looked at. Of
-    a dump (:mod:`gohan_jobs.dumping`) only the records are given: the queue's places, and what is
-    ours, are none.
+    a dump (:mod:`gohan_jobs.operations.dumping`) only the records are given: the queue's places,
+    and what is ours, are none.
     In any other file, a line that begins with ``/`` is a key, and what follows it up to the next
     key or fence is its text: no JSON text has such a line. Where there are fences, only what is
     within them counts.

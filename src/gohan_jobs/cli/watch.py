@@ -21,9 +21,9 @@ from gohan_jobs.cli.signals import ended_quietly
 from gohan_jobs.cli.tables import printable
 from gohan_jobs.codec import Spelling, loads_json
 from gohan_jobs.exceptions import InvalidRecord
+from gohan_jobs.inspection.watching import Gap, RecordChange, RecordWatch, Selection, WatchedKind
 from gohan_jobs.redacted_records import redacted_row, redacted_text
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.watching import Gap, RecordChange, RecordWatch, Selection, WatchedKind
 
 __all__ = ["command"]
 

@@ -12,7 +12,7 @@ import attrs
 from gohan_jobs.bookkeeping import Held, JobNotes, Orphan, Quarantined
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import GohanJobsError
-from gohan_jobs.explanations import (
+from gohan_jobs.inspection.explanations import (
     Explanation,
     Holder,
     JobExplanation,

@@ -11,10 +11,10 @@ import attrs
 
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import Compacted, GohanJobsError, InvalidKey
+from gohan_jobs.inspection.resource_secrets import secrets_in_record, secrets_of
 from gohan_jobs.keys import JobId, Keys, Place
 from gohan_jobs.records import HeatStack, JobState, Record, StateRecord
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.resource_secrets import secrets_in_record, secrets_of
 from gohan_jobs.stores.base import Event, Store, Watch
 
 __all__ = ["Gap", "RecordChange", "RecordWatch", "Selection", "WatchedKind"]

@@ -10,12 +10,12 @@ from gohan_jobs.bookkeeping import JobNotes
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import GohanJobsError
+from gohan_jobs.inspection.queued import QueuedJob, at_one_revision, read_queue
+from gohan_jobs.inspection.resource_secrets import secrets_in_record, secrets_of
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.queue import Queue
-from gohan_jobs.queued import QueuedJob, at_one_revision, read_queue
 from gohan_jobs.records import Job
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.resource_secrets import secrets_in_record, secrets_of
 from gohan_jobs.stores.base import Reader, Store
 
 __all__ = ["JobFilter", "JobList", "JobRow", "list_jobs"]

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterable, Iterator
 import attrs
 
 from gohan_jobs.bookkeeping import Bookkeeping, Held, JobNotes, Quarantined, RetryRequest
-from gohan_jobs.dumping import Dumped, DumpHeader, dumped_entries, is_dumped, read_dump
 from gohan_jobs.exceptions import InvalidKey, InvalidRecord, OperationRefused
 from gohan_jobs.keys import JobId, Keys, Place
+from gohan_jobs.operations.dumping import Dumped, DumpHeader, dumped_entries, is_dumped, read_dump
 from gohan_jobs.stores.base import Compare, Delete, Operation, Put, Store, Transaction
 
 __all__ = ["LOADING", "Loaded", "Restorer"]

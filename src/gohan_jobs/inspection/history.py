@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 
 from gohan_jobs.codec import Codec, loads_json
-from gohan_jobs.differences import Difference, differences
 from gohan_jobs.exceptions import Compacted, GohanJobsError, StoreUnavailable
+from gohan_jobs.inspection.differences import Difference, differences
+from gohan_jobs.inspection.resource_secrets import secrets_in_record
 from gohan_jobs.keys import Keys, ResourcePath
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.records import Action, Record, ResourceRef
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.resource_secrets import secrets_in_record
 from gohan_jobs.stores.base import Entry, Store, Watch, scan
 
 __all__ = ["History", "HistoryEntry", "read_history"]

@@ -10,8 +10,8 @@ from gohan_jobs.bookkeeping import JobNotes
 from gohan_jobs.codec import Codec
 from gohan_jobs.estate import Estate
 from gohan_jobs.exceptions import GohanJobsError
-from gohan_jobs.explaining import Explainer, read
-from gohan_jobs.explanations import Explanation, Holder, JobExplanation
+from gohan_jobs.inspection.explaining import Explainer, read
+from gohan_jobs.inspection.explanations import Explanation, Holder, JobExplanation
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.keyspace import settled_in
 from gohan_jobs.planning import HEAT_HANDLER, Change, Plan, plan_change

@@ -3,7 +3,7 @@
 A dump holds everything under the documented prefixes and our own, as of one revision, a JSON
 object a line: first what it is, then a key a line, ``{"key": …, "text": …}`` or, where the value is
 no UTF-8, ``{"key": …, "base64": …}``, at last how many there were, and a digest of the lines.
-Loading is :mod:`gohan_jobs.restoring`.
+Loading is :mod:`gohan_jobs.operations.restoring`.
 """
 
 from __future__ import annotations

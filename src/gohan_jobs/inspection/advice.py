@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 from gohan_jobs.bookkeeping import CANCELLED
-from gohan_jobs.explanations import Explanation, Holder, JobExplanation
+from gohan_jobs.inspection.explanations import Explanation, Holder, JobExplanation
 from gohan_jobs.keys import Place
 from gohan_jobs.records import ResourceRef, StateRecord, WorkerState
 

@@ -28,7 +28,7 @@ from gohan_jobs.exceptions import (
     OperationRefused,
     WaitTimeout,
 )
-from gohan_jobs.inspection import Inspector
+from gohan_jobs.inspection.inspector import Inspector
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.mapping.evaluation import same_json
 from gohan_jobs.planning import HEAT_HANDLER, TEMPLATE_TYPE

@@ -21,11 +21,11 @@ from gohan_jobs.exceptions import (
     OrchestratorError,
     StoreError,
 )
+from gohan_jobs.inspection.queued import at_one_revision, entries_below
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.mapping import ParsedTemplate, Scope, template_id
 from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.queue import Queue
-from gohan_jobs.queued import at_one_revision, entries_below
 from gohan_jobs.records import ConfigRecord, HeatTemplate, ResourceRef
 from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import Entry, LeaseTimed, Store

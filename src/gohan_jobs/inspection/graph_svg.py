@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 import attrs
 
-from gohan_jobs.graphs import DependencyGraph, layers_of
+from gohan_jobs.inspection.graphs import DependencyGraph, layers_of
 from gohan_jobs.keys import JobId, Place
 
 __all__ = ["graph_svg"]

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import GohanJobsError
-from gohan_jobs.graphs import DependencyGraph
+from gohan_jobs.inspection.graphs import DependencyGraph
+from gohan_jobs.inspection.queued import at_one_revision, entries_below, read_queue
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.queue import Queue
-from gohan_jobs.queued import at_one_revision, entries_below, read_queue
 from gohan_jobs.stores.base import Entry, Reader, Store
 
 __all__ = ["read_dependencies", "read_needs_of"]

@@ -16,9 +16,9 @@ from gohan_jobs.bookkeeping import SET_ASIDE, Band
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import GohanJobsError, StoreRefused
+from gohan_jobs.inspection.queued import QueuedJob, at_one_revision, entries_below, read_queue
 from gohan_jobs.keys import Place
 from gohan_jobs.queue import Queue
-from gohan_jobs.queued import QueuedJob, at_one_revision, entries_below, read_queue
 from gohan_jobs.stores.base import Entry, LeaseTimed, Measured, Reader, Store, count_keys
 
 __all__ = [

@@ -1,0 +1,1 @@
+"""Looking at a running system, without touching it: nothing here writes."""

@@ -1,0 +1,1 @@
+"""What an operator does to a deployment: retry, cancel, release, dump, load."""
