@@ -128,7 +128,7 @@ def test_read_only_user(tmp_path: Path) -> None:
                 etcd.grant(USER, "readwrite", "/")
                 is_well_again(process, root)
             assert PASSWORD not in process.log + said
-    assert "user 'jobs' may not do that: grant the role" in said
+    assert "user 'jobs' may not write /state/rehearsal" in said
 
 
 # A wrong password.

@@ -48,6 +48,9 @@ class Failure(grpc.RpcError):
 
 
 LOST = Failure(grpc.StatusCode.UNAVAILABLE)
+FUTURE = Failure(
+    grpc.StatusCode.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"
+)
 
 
 class Line:
@@ -97,6 +100,44 @@ def test_read_is_repeated(store: EtcdStore) -> None:
     line = plan(store, "Range", ("before", LOST), ("after", LOST))
     assert store.get("/a") is None
     assert line.calls == 3
+
+
+def test_a_member_that_lags_is_asked_again(store: EtcdStore) -> None:
+    """A revision that exists is no error of who asks, though one member has not come to it."""
+    revision = store.transact(CREATE).revision
+    line = plan(store, "Compact", *[("before", FUTURE)] * 3)
+    store.compact(revision)
+    assert line.calls == 4
+    line = plan(store, "Range", ("before", FUTURE), None, ("before", FUTURE))
+    assert ["/a"] == [entry.key for entry in store.entries("/a", revision=revision).entries]
+    assert line.calls == 5  # each time it was asked whether there is such a revision
+
+
+def test_a_member_that_lags_for_long(cluster: EtcdCluster) -> None:
+    """When patience is over it is said why."""
+    with EtcdStore(cluster.endpoints, patience=0.1) as store:
+        plan(store, "Compact", *[("before", FUTURE)] * 1000)
+        with pytest.raises(StoreUnavailable, match="a member lags behind"):
+            store.compact(store.revision())
+
+
+def test_a_revision_that_does_not_exist(store: EtcdStore) -> None:
+    """What nobody has come to is a mistake of who asks, told at once."""
+    beyond = store.revision() + 1
+    line = plan(store, "Compact")
+    with pytest.raises(ValueError, match="future revision"):
+        store.compact(beyond)
+    assert line.calls == 1
+    for read in (store.entries, store.count):
+        with pytest.raises(ValueError, match="future revision"):
+            read("/a", revision=beyond)
+
+
+def test_a_write_is_settled_by_members_that_lag(store: EtcdStore) -> None:
+    """The revisions that are looked at to settle it have been seen: they exist."""
+    line = plan(store, "Txn", ("after", LOST), None, ("before", FUTURE))
+    assert store.transact(CREATE).succeeded
+    assert line.calls == 5  # sent, read now, before: it lags; now, before
 
 
 def test_write_that_was_applied_is_not_sent_again(store: EtcdStore) -> None:
@@ -286,7 +327,9 @@ def test_channel_made_anew_under_a_request(store: EtcdStore) -> None:
 def test_lost_login_is_not_a_lost_write(cluster: EtcdCluster) -> None:
     """While no token can be had, nothing has been written."""
     with EtcdStore(cluster.endpoints, user="a", password="b", patience=0.1) as store:
-        store._connection._authenticate = Line(lambda *_, **__: None, *[("before", LOST)] * 1000)
+        store._connection._methods["Authenticate"] = Line(
+            lambda *_, **__: None, *[("before", LOST)] * 1000
+        )
         with pytest.raises(StoreUnavailable):
             store.transact(CREATE)
 
@@ -299,7 +342,9 @@ def test_stream_with_a_stale_token(cluster: EtcdCluster) -> None:
         watch = store._connection._watch
         store._connection._login = "somebody"
         store._connection._token = "stale"
-        store._connection._authenticate = lambda *_, **__: types.SimpleNamespace(token="new")
+        store._connection._methods["Authenticate"] = lambda *_, **__: types.SimpleNamespace(
+            token="new"
+        )
         calls = [Call([stale]), Call([])]
         store._connection._watch = lambda requests, **_: (
             calls.pop() if calls else watch(requests, metadata=None)

@@ -22,8 +22,15 @@ from gohan_jobs.exceptions import (
 from gohan_jobs.stores.base import Compare, Comparison, Delete, Get, Put, Target, Transaction
 from gohan_jobs.stores.etcd import EtcdStore, messages
 from gohan_jobs.stores.etcd.advice import Advice
+from gohan_jobs.stores.etcd.asking import asked_by, asked_keys
 from gohan_jobs.stores.etcd.endpoints import host_of, target_of
-from gohan_jobs.stores.etcd.errors import Lost, StaleToken, Untrusted, explain
+from gohan_jobs.stores.etcd.errors import (
+    FutureRevision,
+    Lost,
+    StaleToken,
+    Untrusted,
+    explain,
+)
 from gohan_jobs.stores.transactions import puts_of, request_bytes, validate
 
 
@@ -96,7 +103,11 @@ def test_host() -> None:
         ("DEADLINE_EXCEEDED", "Deadline Exceeded", Lost),
         ("UNKNOWN", "context deadline exceeded", Lost),
         ("OUT_OF_RANGE", "etcdserver: mvcc: required revision has been compacted", Compacted),
-        ("OUT_OF_RANGE", "etcdserver: mvcc: required revision is a future revision", ValueError),
+        (
+            "OUT_OF_RANGE",
+            "etcdserver: mvcc: required revision is a future revision",
+            FutureRevision,
+        ),
         ("OUT_OF_RANGE", "etcdserver: too large lease TTL", ValueError),
         ("NOT_FOUND", "etcdserver: requested lease not found", LeaseNotFound),
         ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded", StoreFull),
@@ -227,3 +238,53 @@ def test_advice(advice: tuple[str, str, str], words: str, begins: str) -> None:
     user, cert, ca = advice
     said = Advice(user=user, cert=cert, ca=ca).on(words)
     assert (True, True) == (said.startswith(begins), words in said)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "told"),
+    [
+        (b"/a", b"", "/a"),
+        (b"/a/", b"/a0", "all keys that begin with /a/"),
+        (b"/a/b", b"/a0", "the keys from /a/b to before /a0"),
+        (b"/a", b"\0", "all keys from /a on"),
+        (b"\0", b"\0", "all keys"),
+        (b"\0", b"", "\\0"),
+        (b"\xff", b"", "\\xff"),
+    ],
+)
+def test_keys_in_errors(begin: bytes, end: bytes, told: str) -> None:
+    """A range is told as one: a grant of its first key alone does not do."""
+    assert told == asked_keys(begin, end)
+
+
+SECRET = b"hunter2"
+NESTED = Transaction((Compare.value_is("/n", SECRET),), (Put("/a", SECRET), Delete("/m")))
+
+
+@pytest.mark.parametrize(
+    ("transaction", "told"),
+    [
+        (Transaction(success=(Put("/a", SECRET),)), "write /a"),
+        (Transaction((Compare.absent("/a"),), failure=(Get("/b"),)), "read /a, /b"),
+        (Transaction(success=(Get("/b"), NESTED)), "write /a, /m or read /b, /n"),
+        (
+            Transaction(success=tuple(Delete(f"/{number}") for number in range(5))),
+            "write /0, /1, /2 and 2 more",
+        ),
+        (Transaction(), "ask anything"),
+    ],
+)
+def test_transactions_in_errors(transaction: Transaction, told: str) -> None:
+    """What is written and what is read is named, each key once, and no value."""
+    request = messages.transaction_request(messages.load(), transaction)
+    assert told == asked_by("Txn", request)
+
+
+def test_other_requests_in_errors() -> None:
+    """Every other request the store makes has its words."""
+    rpc = messages.load()
+    assert "read /a" == asked_by("Range", rpc.RangeRequest(key=b"/a"))
+    assert "compact the history" == asked_by("Compact", rpc.CompactionRequest(revision=1))
+    with EtcdStore("127.0.0.1:1") as store:
+        others = store._connection._methods.keys() - {"Range", "Txn"}
+    assert "" not in {asked_by(method, None) for method in others}

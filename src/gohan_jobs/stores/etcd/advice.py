@@ -21,17 +21,22 @@ class Advice:
     cert: str
     ca: str
 
-    def on(self, details: str) -> str:
-        """The words, and before them what they mean here, if that is known."""
-        for words, meaning in self._meanings():
+    def on(self, details: str, asked: str = "do that") -> str:
+        """The words, and before them what they mean here, if that is known.
+
+        Args:
+            details: etcd's or gRPC's words.
+            asked: what was asked for, such as ``read /a``.
+        """
+        for words, meaning in self._meanings(asked):
             if words in details:
                 return f"{meaning} ({details})"
         return details
 
-    def _meanings(self) -> tuple[tuple[str, str], ...]:
-        return (*_MEANINGS, *self._of_user(), *self._of_tls())
+    def _meanings(self, asked: str) -> tuple[tuple[str, str], ...]:
+        return (*_MEANINGS, *self._of_user(asked), *self._of_tls())
 
-    def _of_user(self) -> tuple[tuple[str, str], ...]:
+    def _of_user(self, asked: str) -> tuple[tuple[str, str], ...]:
         who = f"user {self.user!r}"
         barred = f"{who} may not" if self.user else "nobody without a user may"
         return (
@@ -41,7 +46,7 @@ class Advice:
             ),
             (
                 "permission denied",
-                f"{barred} do that: grant the role what the page 'Run on etcd' lists",
+                f"{barred} {asked}: grant the role what the page 'Run on etcd' lists",
             ),
             ("user name is empty", "etcd wants a user and a password"),
         )

@@ -23,6 +23,7 @@ from gohan_jobs.exceptions import (
 )
 from gohan_jobs.stores.etcd import messages
 from gohan_jobs.stores.etcd.advice import Advice
+from gohan_jobs.stores.etcd.asking import asked_by
 from gohan_jobs.stores.etcd.errors import Lost, StaleToken, Untrusted, explain
 from gohan_jobs.stores.etcd.link import Link
 
@@ -80,9 +81,9 @@ class Connection:
         rpc, channel = self.rpc, self._link.open()
         lease, maintenance = rpc.LeaseStub(channel), rpc.MaintenanceStub(channel)
         store = rpc.KVStub(channel)
-        self._authenticate = rpc.AuthStub(channel).Authenticate
         self._watch = rpc.WatchStub(channel).Watch
         self._methods: dict[str, Callable[..., Any]] = {
+            "Authenticate": rpc.AuthStub(channel).Authenticate,
             "Range": store.Range,
             "Txn": store.Txn,
             "Compact": store.Compact,
@@ -140,22 +141,22 @@ class Connection:
     def _ask(self, method: str, request: Any) -> Any:
         metadata = self._metadata()
         try:
-            return self._invoke(self._methods[method], request, metadata)
+            return self._invoke(method, request, metadata)
         except StaleToken:
             self.renew_token(metadata)
-            return self._invoke(self._methods[method], request, self._metadata())
+            return self._invoke(method, request, self._metadata())
         except Lost:
             # etcd lets a token wait that was made at a later index than its own, as every one is
             # after a restore from a backup; that it is stale it does not say before.
             self.renew_token(metadata)
             raise
 
-    def _invoke(self, method: Callable[..., Any], request: Any, metadata: Any) -> Any:
+    def _invoke(self, method: str, request: Any, metadata: Any) -> Any:
         channel = self._channel
         try:
-            return method(request, timeout=self._timeout, metadata=metadata)
+            return self._methods[method](request, timeout=self._timeout, metadata=metadata)
         except grpc.RpcError as error:
-            raise self.explained(error) from error
+            raise self.explained(error, asked_by(method, request)) from error
         except ValueError as error:
             raise self._closed(channel) from error
 
@@ -165,15 +166,31 @@ class Connection:
             return StoreClosed("the store has been closed")
         return StoreUnavailable("the connection is being made anew")
 
-    def explained(self, error: grpc.RpcError) -> Exception:
-        """The error of ours that a gRPC error is."""
+    def explained(self, error: grpc.RpcError, asked: str) -> Exception:
+        """The error of ours that a gRPC error is.
+
+        Args:
+            error: gRPC's.
+            asked: what was asked for, such as ``read /a``.
+        """
         if self.closing.is_set():
             return StoreClosed("the store has been closed")
-        explained = explain(error.code().name, self._advice.on(error.details() or ""))
+        explained = explain(error.code().name, self._advice.on(error.details() or "", asked))
+        if type(explained) is StoreRefused:
+            explained = _naming(explained, asked)
         if isinstance(explained, StoreUnavailable | Untrusted):
             self.trouble = str(explained)
             self._reconnect_if_outdated()
         return explained
+
+    def refused(self, reason: str, asked: str) -> StoreRefused:
+        """The error that a refusal within a stream is.
+
+        Args:
+            reason: etcd's words.
+            asked: what was asked for.
+        """
+        return _naming(StoreRefused(self._advice.on(reason, asked)), asked)
 
     def _reconnect_if_outdated(self) -> None:
         """Make the channel anew if a certificate has been renewed on disk."""
@@ -222,7 +239,7 @@ class Connection:
             raise StoreRefused(f"the password of {self._login!r} can't be read: {error}") from error
         login = self.rpc.AuthenticateRequest(name=self._login, password=password)
         try:
-            return str(self._invoke(self._authenticate, login, None).token)
+            return str(self._invoke("Authenticate", login, None).token)
         except Lost as error:
             raise StoreUnavailable(str(error)) from error
         except StoreRefused as error:
@@ -238,7 +255,9 @@ class Connection:
                 self._token = ""
         return True
 
-    def open_stream(self, requests: Iterator[Any], *, timeout: float | None = None) -> _Stream:
+    def open_stream(
+        self, requests: Iterator[Any], asked: str, *, timeout: float | None = None
+    ) -> _Stream:
         """See :class:`gohan_jobs.stores.etcd.watch.Streams`."""
         self.check()
         metadata = self._metadata()
@@ -247,7 +266,7 @@ class Connection:
             call = self._watch(requests, timeout=timeout, metadata=metadata)
         except ValueError as error:
             raise self._closed(channel) from error
-        return _Stream(self, call, metadata)
+        return _Stream(self, call, metadata, asked)
 
     def create_request(self, prefix: str, revision: int) -> Any:
         """See :class:`gohan_jobs.stores.etcd.watch.Streams`."""
@@ -263,7 +282,8 @@ class Connection:
 
     def oldest(self) -> int:
         """The compacted revision: told to who asks to watch what is before it; 0 if it is not."""
-        stream = self.open_stream(iter((self.create_request("", 1),)), timeout=self._timeout)
+        create = self.create_request("", 1)
+        stream = self.open_stream(iter((create,)), "watch all keys", timeout=self._timeout)
         with contextlib.suppress(StoreError), contextlib.closing(stream):
             for response in stream:
                 if response.canceled:
@@ -280,8 +300,13 @@ class _Stream:
     """A watch stream whose errors are ours."""
 
     def __init__(
-        self, connection: Connection, call: Any, metadata: tuple[tuple[str, str], ...]
+        self,
+        connection: Connection,
+        call: Any,
+        metadata: tuple[tuple[str, str], ...],
+        asked: str,
     ) -> None:
+        self._asked = asked
         self._connection = connection
         self._call = call
         self._metadata = metadata
@@ -292,10 +317,14 @@ class _Stream:
                 self._connection.note(response.header)
                 yield response
         except grpc.RpcError as error:
-            explained = self._connection.explained(error)
+            explained = self._connection.explained(error, self._asked)
             if isinstance(explained, StaleToken) and self.renew_token():
                 raise StoreUnavailable(str(explained)) from error
             raise explained from error
+
+    def refused(self, reason: str) -> StoreRefused:
+        """See :class:`gohan_jobs.stores.etcd.watch.Stream`."""
+        return self._connection.refused(reason, self._asked)
 
     def renew_token(self) -> bool:
         """See :class:`gohan_jobs.stores.etcd.watch.Stream`."""
@@ -304,6 +333,12 @@ class _Stream:
     def close(self) -> None:
         """See :class:`gohan_jobs.stores.etcd.watch.Stream`."""
         self._call.cancel()
+
+
+def _naming(error: StoreRefused, asked: str) -> StoreRefused:
+    """The error, with what was asked for in it."""
+    said = str(error)
+    return error if asked in said else StoreRefused(f"{said}, when asked to {asked}")
 
 
 def _first_answer(method: Callable[..., Any]) -> Callable[..., Any]:

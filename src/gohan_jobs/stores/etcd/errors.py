@@ -14,11 +14,15 @@ from gohan_jobs.exceptions import (
 )
 from gohan_jobs.stores.transactions import MAX_OPERATIONS, MAX_REQUEST_BYTES
 
-__all__ = ["Lost", "StaleToken", "Untrusted", "explain"]
+__all__ = ["FutureRevision", "Lost", "StaleToken", "Untrusted", "explain"]
 
 
 class Lost(StoreUnavailable):
     """No answer to what was sent: it may have been carried out."""
+
+
+class FutureRevision(ValueError):
+    """The member that was asked has not come to this revision: it lags, or nobody has."""
 
 
 class StaleToken(StoreRefused):
@@ -97,7 +101,7 @@ _MEANINGS: tuple[tuple[str, Callable[[str], Exception]], ...] = (
     ("has been compacted", lambda _: Compacted(0)),
     ("lease not found", lambda _: LeaseNotFound(0)),
     ("database space exceeded", StoreFull),
-    ("future revision", ValueError),
+    ("future revision", FutureRevision),
     ("too large lease TTL", ValueError),
     ("too many operations", _too_many),
     ("request is too large", _too_large),

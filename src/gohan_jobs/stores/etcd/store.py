@@ -27,7 +27,7 @@ from gohan_jobs.stores.arguments import check_first_revision, check_key, check_l
 from gohan_jobs.stores.base import Entry, Lease, Page, Store, Transaction, TransactionResult, Watch
 from gohan_jobs.stores.etcd import messages
 from gohan_jobs.stores.etcd.connection import Connection
-from gohan_jobs.stores.etcd.errors import Lost
+from gohan_jobs.stores.etcd.errors import FutureRevision, Lost
 from gohan_jobs.stores.etcd.link import Link
 from gohan_jobs.stores.etcd.watch import EtcdWatch
 from gohan_jobs.stores.settling import applied, earliest, settle
@@ -368,14 +368,24 @@ class EtcdStore:
             return self._connection.call(method, request)
         except Lost as error:
             raise StoreUnavailable(str(error)) from error
+        except FutureRevision as error:
+            # A TxnRequest names revisions only in a snapshot: those have been seen.
+            wanted = getattr(request, "revision", 0)
+            if wanted > self._newest_header().revision:
+                raise
+            raise StoreUnavailable(f"a member lags behind, and was asked: {error}") from error
 
     def _header(self) -> Any:
+        return self._repeating(self._newest_header)
+
+    def _newest_header(self) -> Any:
+        """The header of one linearizable answer: it names the newest revision."""
         rpc = self._connection.rpc
         try:
-            return self._read("Range", rpc.RangeRequest(key=b"\0", count_only=True)).header
+            return self._ask("Range", rpc.RangeRequest(key=b"\0", count_only=True)).header
         except StoreRefused:
             # Who may not read that key may still ask, at the price of a round of consensus.
-            return self._read("Txn", messages.transaction_request(rpc, Transaction())).header
+            return self._ask("Txn", messages.transaction_request(rpc, Transaction())).header
 
     def _snapshot(
         self, keys: Sequence[str], revision: int

@@ -21,7 +21,8 @@ from gohan_jobs.exceptions import (
     StoreUnavailable,
 )
 from gohan_jobs.stores.base import WatchBatch
-from gohan_jobs.stores.etcd.messages import event_of
+from gohan_jobs.stores.etcd.asking import asked_keys
+from gohan_jobs.stores.etcd.messages import event_of, key_range
 from gohan_jobs.threads import new_thread
 
 __all__ = ["EtcdWatch", "Stream", "Streams"]
@@ -35,6 +36,10 @@ class Stream(Protocol):
     """A watch stream; its errors are StoreErrors."""
 
     def __iter__(self) -> Iterator[Any]: ...
+
+    def refused(self, reason: str) -> StoreRefused:
+        """The error for a refusal in etcd's words; it names what was asked for."""
+        ...
 
     def renew_token(self) -> bool:
         """Have the next stream use a new token; False if there are no credentials to get one."""
@@ -60,8 +65,8 @@ class Streams(Protocol):
         """See that it may be used; raises StoreClosed."""
         ...
 
-    def open_stream(self, requests: Iterator[Any]) -> Stream:
-        """Begin a stream."""
+    def open_stream(self, requests: Iterator[Any], asked: str) -> Stream:
+        """Begin a stream; ``asked`` says in errors what for."""
         ...
 
     def create_request(self, prefix: str, revision: int) -> Any:
@@ -154,6 +159,7 @@ class EtcdWatch:
     ) -> None:
         self._streams = streams
         self._prefix = prefix
+        self._asked = f"watch {asked_keys(*key_range(prefix))}"
         self._next = revision
         self._wake = wake
         self._buffer = buffer
@@ -256,7 +262,7 @@ class EtcdWatch:
         create = self._streams.create_request(self._prefix, max(1, self._next - self._early))
         patience = min(2**self._silences, _LONGEST_PATIENCE)
         requests = _Requests(self._streams, create, self._silence * patience)
-        stream = self._streams.open_stream(requests)
+        stream = self._streams.open_stream(requests, self._asked)
         try:
             self._attach(requests, stream)
             for response in stream:
@@ -265,6 +271,8 @@ class EtcdWatch:
         except StoreError:
             if requests.silent:
                 self._silences += 1
+                # A token of before a restore is let wait, not refused: see Connection.
+                stream.renew_token()
             raise
         finally:
             requests.end()
@@ -325,6 +333,6 @@ class EtcdWatch:
         if "permission denied" in reason or "auth" in reason:
             # An expired token looks just like a missing permission.
             if self._renewed or not stream.renew_token():
-                raise StoreRefused(f"watch of {self._prefix}: {reason}")
+                raise stream.refused(reason)
             self._renewed = True
         raise StoreUnavailable(f"watch of {self._prefix}: {reason}")
