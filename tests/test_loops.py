@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
@@ -18,11 +19,15 @@ REFUSED = StoreRefused("no")
 
 
 class Script:
-    """Steps as planned: an error is raised, a truth given back; then there is nothing to do."""
+    """Steps as planned: an error is raised, a truth given back; then there is nothing to do.
+
+    It is done once it has had nothing to do often enough for the loop to see that all is well.
+    """
 
     def __init__(self, steps: Iterable[Exception | bool]) -> None:
         self.steps = iter(steps)
-        self.due = None
+        self.due = 0.0
+        self.idle = 0
         self.done = threading.Event()
 
     def step(self) -> bool:
@@ -31,8 +36,16 @@ class Script:
             if isinstance(planned, Exception):
                 raise planned
             return planned
-        self.done.set()
+        self.idle += 1
+        if self.idle == 4:
+            self.done.set()
         return False
+
+
+def pass_time(monkeypatch: pytest.MonkeyPatch, times: Iterable[float]) -> None:
+    """Let the loops' clock show these times, one after the other."""
+    shown = iter(times)
+    monkeypatch.setattr("gohan_jobs.loops.time", SimpleNamespace(monotonic=lambda: next(shown)))
 
 
 @pytest.fixture
@@ -46,6 +59,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             return super().wait(0.0)
 
     monkeypatch.setattr("gohan_jobs.loops.random", SimpleNamespace(random=lambda: 0.5))
+    pass_time(monkeypatch, itertools.count(0.0, 10.0))
     new = Loop.__init__
 
     def init(self: Loop, *arguments: Any) -> None:
@@ -85,12 +99,35 @@ def test_success_in_between_makes_no_hot_loop(pauses: list[float]) -> None:
 
 def test_a_busy_loop_recovers(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     """Five seconds without a failure are enough, though there is always something to do."""
-    times = iter([0.0, 4.0, 5.0, 6.0])
-    clock = SimpleNamespace(monotonic=lambda: next(times))
-    monkeypatch.setattr("gohan_jobs.loops.time", clock)
+    pass_time(monkeypatch, [0.0, 4.0, 5.0, 6.0, 7.0])
     told = run(*[REFUSED] * 2, *[True] * 3, REFUSED)
     assert [0.05, 0.1, 0.05] == pauses
     assert [2, 1] == [event.failures for event in told if isinstance(event, StoreRecovered)]
+
+
+def test_an_idle_loop_waits_before_it_is_well(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A moment without work is no recovery: what was begun may be refused a moment later."""
+    pass_time(monkeypatch, [0.0, 0.9, 10.0, 10.9, 20.0, 20.9, 21.0])
+    told = run(REFUSED, *(False, False, REFUSED) * 2)
+    assert [0.05, 0.1, 0.2] == pauses
+    over = StoreRecovered(role="worker", failures=3)
+    assert [StoreTroubled(role="worker", reason="no"), over] == told
+
+
+def test_an_idle_loop_is_well_as_long_as_it_paused(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a pause of 3.2 s, 3.1 s without a failure are not enough, and 3.3 s are."""
+    pass_time(monkeypatch, [0.0, 3.1, 10.0, 15.1])
+    told = run(*[REFUSED] * 7, *[False] * 2, REFUSED)
+    assert [3.2, 5.0] == pauses[-2:]
+    assert [8] == [event.failures for event in told if isinstance(event, StoreRecovered)]
+    pass_time(monkeypatch, [0.0, 3.3, 10.0, 11.0])
+    told = run(*[REFUSED] * 7, *[False] * 2, REFUSED)
+    assert [3.2, 0.05] == pauses[-2:]
+    assert [7, 1] == [event.failures for event in told if isinstance(event, StoreRecovered)]
 
 
 @pytest.mark.usefixtures("pauses")

@@ -26,6 +26,7 @@ _log = logging.getLogger("gohan_jobs")
 _LONGEST_SLEEP = 1.0
 _FIRST_BACKOFF = 0.05
 _LONGEST_BACKOFF = 5.0
+_SHORTEST_RECOVERY = 1.0
 
 
 class Stepped(Protocol):
@@ -118,8 +119,9 @@ class Loop(_Thread):
     """Steps something on a thread of its own until it is stopped.
 
     After a failure it pauses, from 0.05 s doubling to 5 s. The trouble is over, and pauses are
-    short again, once there is nothing left to do, or no step has failed for 5 s: a step that goes
-    well between two that fail makes no hot loop.
+    short again, once no step has failed for 5 s, or there is nothing left to do and none has failed
+    for as long as the last pause, at least 1 s. So neither a step that goes well between two that
+    fail makes a hot loop, nor a watch that can be asked for, and is refused a moment later.
 
     Args:
         name: of the thread, and of the role in events.
@@ -144,6 +146,7 @@ class Loop(_Thread):
         self._stepped = stepped
         self._clock = clock
         self._backoff = _FIRST_BACKOFF
+        self._paused = 0.0
         self._well_since: float | None = None
         self._failed = failed
         self.trouble: Trouble = Trouble(name, events)
@@ -167,6 +170,7 @@ class Loop(_Thread):
         if self._failed is not None:
             self._failed(error)
         self._stopping.wait(self._backoff * (0.5 + random.random()))  # noqa: S311 - jitter
+        self._paused = self._backoff
         self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF)
 
     def _went_well(self, *, worked: bool) -> None:
@@ -174,9 +178,14 @@ class Loop(_Thread):
         now = time.monotonic()
         if self._well_since is None:
             self._well_since = now
-        if not worked or now - self._well_since >= _LONGEST_BACKOFF:
+        if now - self._well_since >= (_LONGEST_BACKOFF if worked else self._recovery):
             self._backoff = _FIRST_BACKOFF
             self.trouble.over()
+
+    @property
+    def _recovery(self) -> float:
+        """Seconds without a failure after which an idle loop is out of trouble."""
+        return max(self._paused, _SHORTEST_RECOVERY)
 
     def _until_due(self) -> float:
         due = self._stepped.due
