@@ -118,10 +118,11 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation, warnings being errors."""
+    """The documentation, warnings being errors, and whether it is complete."""
     _install(session, "docs", "tests")
     output = str(ROOT / "docs" / "_build" / "html")
     session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", output)
+    session.run("pytest", "-q", "tests/test_docs_complete.py")
 
 
 @nox.session

@@ -707,6 +707,7 @@ def test_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert "a" == plain(Path("a"))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_signals_end_it_quietly() -> None:
     """SIGTERM and SIGINT alike; afterwards all is as it was."""
     before = signal.getsignal(signal.SIGTERM)

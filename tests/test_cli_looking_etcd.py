@@ -104,6 +104,7 @@ def test_nothing_to_do(etcd: EtcdCluster) -> None:
     assert (1, "", "there is no unfinished job\n") == call(etcd, "graph", "--all")
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_watching_until_told_to_stop(etcd: EtcdCluster, ending: signal.Signals) -> None:
     """Changes come as they are made; a signal ends it quietly, as a success."""

@@ -119,6 +119,7 @@ def test_run_with_a_simulated_heat() -> None:
 
 
 @pytest.mark.etcd
+@pytest.mark.usefixtures("interruptible")
 def test_run_in_two_processes_with_a_served_heat() -> None:
     """A manager and a worker are processes of their own; the worker speaks to Heat's API."""
     with (

@@ -182,18 +182,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         request = self._read()
-        if not self._allowed(request.path):
-            status = self._send(
-                ApiResponse(status=401, document=error_body(401, "HTTPUnauthorized"))
-            )
-        elif request.path.startswith("/simulator/"):
+        if request.path.startswith("/simulator/") and self._allowed(request.path):
             self._send(self._simulator.admin.handle(request))
             return
-        else:
-            status = self._answer_api(request)
+        response = self._response_to(request)
         peer = f"{self.client_address[0]}:{self.client_address[1]}"
         agent = self.headers.get("User-Agent", "")
+        status = 0 if response is None else response.status
+        # Before it is answered: whoever has the answer finds the request in the list.
         self._simulator.admin.saw(peer, agent, self.command, self.path, status)
+        if response is None:
+            self._hang_up()
+        else:
+            self._send(response)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _answer  # noqa: N815 - the base's names
 
@@ -211,22 +212,24 @@ class _Handler(BaseHTTPRequestHandler):
     def _allowed(self, path: str) -> bool:
         return path in _OPEN or self._simulator.accepts(self.headers.get("X-Auth-Token", ""))
 
-    def _answer_api(self, request: ApiRequest) -> int:
+    def _response_to(self, request: ApiRequest) -> ApiResponse | None:
+        """The answer; None if there is to be none, though what was asked is done."""
+        if not self._allowed(request.path):
+            return ApiResponse(status=401, document=error_body(401, "HTTPUnauthorized"))
         fault = self._simulator.admin.take_fault()
         if fault.delay:
             time.sleep(fault.delay)
         if fault.status is not None:
             document = error_body(fault.status, "HTTPServiceUnavailable")
-            return self._send(ApiResponse(status=fault.status, document=document))
+            return ApiResponse(status=fault.status, document=document)
         response = self._simulator.api.handle(request)
-        return self._hang_up() if fault.drop else self._send(response)
+        return None if fault.drop else response
 
-    def _hang_up(self) -> int:
+    def _hang_up(self) -> None:
         self.close_connection = True
         _shut_down(self.connection)
-        return 0
 
-    def _send(self, response: ApiResponse) -> int:
+    def _send(self, response: ApiResponse) -> None:
         body = b"" if response.document is None else json.dumps(response.document).encode()
         self.send_response(response.status)
         if body:
@@ -238,4 +241,3 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
         self.wfile.flush()
-        return response.status
