@@ -6,7 +6,7 @@ import datetime as dt
 import enum
 import json
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeGuard, TypeVar, get_args
 
 import attrs
 import click
@@ -47,7 +47,7 @@ def plain(value: object, secrets: Collection[str] = ()) -> Any:
         value: the model.
         secrets: texts to mask wherever they stand.
     """
-    if isinstance(value, _RECORDS):
+    if _is_record(value):
         return redacted_row(loads_json("record", _CODEC.dumps(value)), secrets=secrets)
     if isinstance(value, Mapping):
         return {str(key): plain(item, secrets) for key, item in value.items()}
@@ -70,3 +70,7 @@ def _scalar(value: object) -> str | int | float | bool | None:
 def _names(model: Any) -> tuple[str, ...]:
     """The names of a model's attributes, without those that are kept out of its repr as secret."""
     return tuple(field.name for field in attrs.fields(type(model)) if field.name != "secrets")
+
+
+def _is_record(value: object) -> TypeGuard[Record]:
+    return isinstance(value, _RECORDS)
