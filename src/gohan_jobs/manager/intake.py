@@ -364,9 +364,10 @@ class Intake:
 
     def _prepare_alone(self, pending: Pending) -> None:
         draft = self._prepare(attrs.evolve(pending, reread=True))
-        if draft is not None:
-            self._assume(draft)
-            self._carry_out([draft])
+        drafts = [] if draft is None else [draft]
+        for each in drafts:
+            self._assume(each)
+        self._carry_out(drafts)
 
     def _reread(self, pending: Pending) -> None:
         """Its transaction failed: read what it is about again, and plan it again."""

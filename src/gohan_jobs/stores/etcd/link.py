@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,14 +70,14 @@ class Link:
         """A new channel to all of the endpoints, each of which serves in turn.
 
         Raises:
-            OSError: a file can't be read.
+            OSError: a file can't be read, or is empty.
             StoreUnavailable: a name can't be resolved.
             ValueError: an endpoint is not ``host:port``.
         """
         target = target_of(self.endpoints, secure=self._files is not None)
         if self._files is None:
             return grpc.insecure_channel(target, options=_OPTIONS)
-        texts = [None if path is None else Path(path).read_bytes() for path in self._files]
+        texts = _contents(self._files)
         self._used = _digest(texts)
         name = self._server_name or host_of(self.endpoints[0])
         options = (*_OPTIONS, ("grpc.ssl_target_name_override", name))
@@ -88,10 +89,18 @@ class Link:
         if self._files is None:
             return False
         try:
-            texts = [None if path is None else Path(path).read_bytes() for path in self._files]
+            return _digest(_contents(self._files)) != self._used
         except OSError:
             return False  # it is being replaced
-        return _digest(texts) != self._used
+
+
+def _contents(files: Sequence[str | Path | None]) -> list[bytes | None]:
+    """What files hold; an empty one is being written, and gRPC would end the process over it."""
+    texts = [None if path is None else Path(path).read_bytes() for path in files]
+    for path, text in zip(files, texts, strict=True):
+        if text == b"":
+            raise OSError(errno.ENODATA, "the file is empty", str(path))
+    return texts
 
 
 def _digest(texts: Sequence[bytes | None]) -> bytes:
