@@ -305,7 +305,7 @@ def test_release_of_a_claim_without_a_lease(world: World) -> None:
 def test_release_where_leases_tell_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store need not know how long a lease lives."""
     job = running(world)
-    monkeypatch.setattr("gohan_jobs.operations.operating.LeaseTimed", dict)
+    monkeypatch.setattr("gohan_jobs.stores.base.LeaseTimed", dict)
     lines = call("release", job).stdout.splitlines()
     assert lines[4].endswith(", how long it lives is not known")
 

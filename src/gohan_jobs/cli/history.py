@@ -15,7 +15,6 @@ from gohan_jobs.cli.resources import locate, resource_arguments
 from gohan_jobs.cli.tables import printable
 from gohan_jobs.inspection.differences import Difference, DifferenceKind
 from gohan_jobs.inspection.history import History, HistoryEntry, read_history
-from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.records import (
     ConfigRecord,
     HeatStack,
@@ -52,13 +51,12 @@ def command(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
     """
     with deployment(ctx, options) as found:
         ref, path = locate(found.schemas, options["resource_type"], options["resource_id"])
-        handlers = {handler for schema in found.schemas for handler in schema.templates}
         history = read_history(
             found.store,
             ref,
             path,
             found.codec,
-            handlers=sorted(handlers | {HEAT_HANDLER}),
+            handlers=found.inspector.handlers,
             patience=options["patience"],
         )
     if as_json:

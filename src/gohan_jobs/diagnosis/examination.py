@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar, runtime_checkable
-
-import attrs
 
 from gohan_jobs.acceptance import stopped
 from gohan_jobs.bookkeeping import FORMAT, Held, JobNotes, Orphan, Quarantined
@@ -21,14 +20,14 @@ from gohan_jobs.exceptions import (
     OrchestratorError,
     StoreError,
 )
-from gohan_jobs.inspection.queued import at_one_revision, entries_below
+from gohan_jobs.inspection.queued import at_one_revision, read
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.mapping import ParsedTemplate, Scope, template_id
 from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import ConfigRecord, HeatTemplate, ResourceRef
 from gohan_jobs.schemas import Schemas
-from gohan_jobs.stores.base import Entry, LeaseTimed, Store
+from gohan_jobs.stores.base import Entry, Store, entries_below, lease_left
 from gohan_jobs.templates import Renderer
 
 __all__ = ["AsksMember", "examine", "examine_heat", "examine_member"]
@@ -105,20 +104,26 @@ def examine(
         clock: the time.
         renderer: says which templates can be rendered.
     """
-    look = _Look(store, codec, queue, schemas, renderer or Renderer())
     now = (clock or SystemClock()).wall()
+    look = _Look(store, codec, queue, schemas, renderer or Renderer(), now)
     try:
         facts = at_one_revision(store, look.facts)
     except StoreError as error:
         return Facts(now=now, store=StoreFacts(error=str(error))), ""
-    return attrs.evolve(facts, now=now), look.tenant
+    return facts, look.tenant
 
 
 class _Look:
     """One look at everything."""
 
     def __init__(
-        self, store: Store, codec: Codec, queue: Queue, schemas: Schemas, renderer: Renderer
+        self,
+        store: Store,
+        codec: Codec,
+        queue: Queue,
+        schemas: Schemas,
+        renderer: Renderer,
+        now: dt.datetime,
     ) -> None:
         self._store = store
         self._codec = codec
@@ -127,6 +132,7 @@ class _Look:
         self._own = queue.own
         self._schemas = schemas
         self._renderer = renderer
+        self._now = now
         self._revision = 0
         self.tenant: str = ""
 
@@ -139,7 +145,7 @@ class _Look:
         held = tuple(self._noted(self._own.held_prefix, Held))
         missing, refused = self._templates(configs)
         return Facts(
-            now=SystemClock().wall(),
+            now=self._now,
             store=self._store_facts(revision),
             leader=self._store.get(self._keys.leader) is not None,
             stopped=self._stopped(),
@@ -166,7 +172,7 @@ class _Look:
     # Reading.
 
     def _below(self, prefix: str) -> Iterator[Entry]:
-        return entries_below(self._store, prefix, self._revision)
+        return entries_below(self._store, prefix, revision=self._revision)
 
     def _name(self, entry: Entry, prefix: str) -> str:
         return entry.key.removeprefix(prefix)
@@ -217,13 +223,10 @@ class _Look:
     def _claims(self, workers: set[int]) -> Iterator[ClaimFacts]:
         prefix = self._keys.place_prefix(Place.WORKING)
         for entry in self._below(prefix):
-            remaining = None
-            if entry.lease and isinstance(self._store, LeaseTimed):
-                remaining = self._store.lease_ttl(entry.lease)
             yield ClaimFacts(
                 job=self._name(entry, prefix),
                 leased=entry.lease != 0,
-                remaining=remaining,
+                remaining=lease_left(self._store, entry.lease),
                 registered=entry.lease in workers,
             )
 
@@ -249,10 +252,8 @@ class _Look:
             )
 
     def _dependency(self, entry: Entry) -> tuple[JobId, ...]:
-        try:
-            return self._queue.read_job(entry).dependency
-        except GohanJobsError:
-            return ()
+        job = read(self._queue.read_job, entry)
+        return () if job is None else job.dependency
 
     # Configs.
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.inspection.graphs import DependencyGraph
-from gohan_jobs.inspection.queued import at_one_revision, entries_below, read_queue
+from gohan_jobs.inspection.queued import at_one_revision, read, read_place, read_queue
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.queue import Queue
-from gohan_jobs.stores.base import Entry, Reader, Store
+from gohan_jobs.stores.base import Entry, Reader, Store, entries_below
 
 __all__ = ["read_dependencies", "read_needs_of"]
 
@@ -30,7 +30,7 @@ def read_dependencies(store: Store, codec: Codec | None = None) -> DependencyGra
 
 def _all(store: Reader, queue: Queue, revision: int) -> DependencyGraph:
     needs: dict[JobId, tuple[JobId, ...]] = {}
-    for entry in entries_below(store, queue.keys.all_jobs, revision):
+    for entry in entries_below(store, queue.keys.all_jobs, revision=revision):
         try:
             job_id = queue.keys.job_id_in(queue.keys.all_jobs, entry.key)
         except GohanJobsError:
@@ -66,7 +66,7 @@ def read_needs_of(
         seen.add(job_id)
         entry = store.get(queue.keys.job(job_id))
         if entry is not None:
-            places[job_id] = _place(store, queue, job_id)
+            places[job_id] = read_place(store, queue, job_id)[0]
             needs[job_id] = _needed(queue, entry)
             left += reversed(needs[job_id])
     return _graph(places, needs)
@@ -83,14 +83,5 @@ def _graph(
 
 
 def _needed(queue: Queue, entry: Entry) -> tuple[JobId, ...]:
-    try:
-        return tuple(dict.fromkeys(queue.read_job(entry).dependency))
-    except GohanJobsError:
-        return ()
-
-
-def _place(store: Reader, queue: Queue, job_id: JobId) -> Place | None:
-    for place in Place:
-        if store.get(queue.keys.place(place, job_id)) is not None:
-            return place
-    return None
+    job = read(queue.read_job, entry)
+    return () if job is None else tuple(dict.fromkeys(job.dependency))

@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
 
 import attrs
 
 from gohan_jobs.bookkeeping import Held, JobNotes, Orphan, Quarantined
 from gohan_jobs.codec import Codec
-from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.inspection.explanations import (
     Explanation,
     Holder,
@@ -19,28 +17,17 @@ from gohan_jobs.inspection.explanations import (
     root_cause_of,
     summary_of,
 )
+from gohan_jobs.inspection.queued import read
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import ResourceRef
 from gohan_jobs.schemas import Schemas
-from gohan_jobs.stores.base import Entry, Get, LeaseTimed, Store, Transaction, scan
+from gohan_jobs.stores.base import Entry, Get, Store, Transaction, entries_below, lease_left
 
-__all__ = ["Explainer", "read"]
-
-T = TypeVar("T")
+__all__ = ["Explainer"]
 
 _AT_ONCE = 16  # seven reads each: as many as fit one transaction
 _MOST_JOBS = 2_000
-
-
-def read(reader: Callable[[Entry], T], entry: Entry | None) -> T | None:
-    """What an entry says; None if it is not there, or can't be read."""
-    if entry is None:
-        return None
-    try:
-        return reader(entry)
-    except GohanJobsError:
-        return None
 
 
 @attrs.frozen(kw_only=True)
@@ -234,10 +221,10 @@ class Explainer:
         prefix = self._queue.own.workers_prefix
         workers = {
             entry.lease: entry.key.removeprefix(prefix)
-            for page in scan(self._store, prefix)
-            for entry in page.entries
+            for entry in entries_below(self._store, prefix)
         }
-        left = {job.entry.lease: self._lease_left(job.entry.lease) for job in working if job.entry}
+        leases = {job.entry.lease for job in working if job.entry is not None}
+        left = {lease: lease_left(self._store, lease) for lease in leases}
         return {
             job.explained.job_id: Holder(
                 reservation=job.explained.holder,
@@ -247,10 +234,6 @@ class Explainer:
             for job in working
             if job.entry is not None
         }
-
-    def _lease_left(self, lease: int) -> float | None:
-        store = self._store
-        return store.lease_ttl(lease) if lease and isinstance(store, LeaseTimed) else None
 
     def _entries(self, keys: Iterable[str]) -> list[Entry | None]:
         """What stands at some keys, all at one revision."""

@@ -17,7 +17,7 @@ from gohan_jobs.keys import Keys, ResourcePath
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.records import Action, Record, ResourceRef
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.stores.base import Entry, Store, Watch, scan
+from gohan_jobs.stores.base import Entry, Store, Watch, entries_below
 
 __all__ = ["History", "HistoryEntry", "read_history"]
 
@@ -207,8 +207,9 @@ class _Past:
             yield _Reading(entry.key, watch, {entry.key: entry.mod_revision}, marks=True)
 
     def _entries(self, prefix: str, revision: int) -> Iterator[Entry]:
-        for page in scan(self.store, prefix, revision=revision):
-            yield from (entry for entry in page.entries if self._is_ours(entry.key, prefix))
+        for entry in entries_below(self.store, prefix, revision=revision):
+            if self._is_ours(entry.key, prefix):
+                yield entry
 
     def _is_ours(self, key: str, prefix: str) -> bool:
         """Whether a key is the resource's, and not that of one whose id only begins with it."""

@@ -10,15 +10,16 @@ from gohan_jobs.bookkeeping import JobNotes
 from gohan_jobs.codec import Codec
 from gohan_jobs.estate import Estate
 from gohan_jobs.exceptions import GohanJobsError
-from gohan_jobs.inspection.explaining import Explainer, read
+from gohan_jobs.inspection.explaining import Explainer
 from gohan_jobs.inspection.explanations import Explanation, Holder, JobExplanation
+from gohan_jobs.inspection.queued import read
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.keyspace import settled_in
 from gohan_jobs.planning import HEAT_HANDLER, Change, Plan, plan_change
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import Action, ResourceRef
 from gohan_jobs.schemas import Schemas
-from gohan_jobs.stores.base import Entry, Store, scan
+from gohan_jobs.stores.base import Entry, Store, entries_below
 from gohan_jobs.view import View
 
 __all__ = ["Explanation", "Holder", "Inspector", "JobExplanation"]
@@ -42,22 +43,26 @@ class Inspector:
         self._keys = queue.keys
         self._explainer = Explainer(store, codec, queue, schemas, self.job_ids)
 
+    @property
+    def handlers(self) -> list[str]:
+        """Whose jobs there can be: Heat's, and those that some type has a template for."""
+        named = {handler for schema in self._schemas for handler in schema.templates}
+        return sorted(named | {HEAT_HANDLER})
+
     def has_job(self, ref: ResourceRef, version: int) -> bool:
         """Whether a version of a resource has an unfinished job."""
         return any(job_id.version == version for job_id in self.job_ids(ref))
 
     def job_ids(self, ref: ResourceRef) -> tuple[JobId, ...]:
         """A resource's unfinished jobs, oldest first, by one read for each action and handler."""
-        handlers = {handler for schema in self._schemas for handler in schema.templates}
         found: list[tuple[int, Tracked]] = []
-        for action, handler in itertools.product(Action, sorted(handlers | {HEAT_HANDLER})):
+        for action, handler in itertools.product(Action, self.handlers):
             prefix = f"{self._keys.all_jobs}{action}:{handler}:{ref}:"
-            for page in scan(self._store, prefix):
-                found += [
-                    (entry.create_revision, job)
-                    for entry in page.entries
-                    if (job := self._tracked(entry, None)) is not None
-                ]
+            found += [
+                (entry.create_revision, job)
+                for entry in entries_below(self._store, prefix)
+                if (job := self._tracked(entry, None)) is not None
+            ]
         return tuple(job.job_id for job in in_order(found))
 
     def explain(self, ref: ResourceRef, path: ResourcePath) -> Explanation:
@@ -81,11 +86,10 @@ class Inspector:
             (self._keys.state, estate.put_state),
             (self._keys.heat_stack_prefix, estate.put_stack),
         ):
-            for page in scan(self._store, prefix, revision=revision):
-                for entry in page.entries:
-                    found = self._keys.path_in(prefix, entry.key)
-                    if found is not None:
-                        put(found, entry)
+            for entry in self._all(prefix, revision):
+                found = self._keys.path_in(prefix, entry.key)
+                if found is not None:
+                    put(found, entry)
         self._load_board(board, revision)
         board.connect()
         key = self._keys.config_of(path)
@@ -126,8 +130,7 @@ class Inspector:
             board.add(job)
 
     def _all(self, prefix: str, revision: int) -> Iterator[Entry]:
-        for page in scan(self._store, prefix, revision=revision):
-            yield from page.entries
+        return entries_below(self._store, prefix, revision=revision)
 
     def _tracked(self, entry: Entry, notes_entry: Entry | None) -> Tracked | None:
         """A job, standing nowhere; one that can't be read as the leader sees it: it blocks."""

@@ -9,8 +9,7 @@ import attrs
 from gohan_jobs.bookkeeping import JobNotes
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec
-from gohan_jobs.exceptions import GohanJobsError
-from gohan_jobs.inspection.queued import QueuedJob, at_one_revision, read_queue
+from gohan_jobs.inspection.queued import QueuedJob, at_one_revision, read, read_queue
 from gohan_jobs.inspection.resource_secrets import secrets_in_record, secrets_of
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.queue import Queue
@@ -162,11 +161,7 @@ class _Rows:
         )
 
     def _document(self, job_id: JobId) -> Job | None:
-        entry = self.store.get(self.queue.keys.job(job_id))
-        try:
-            return None if entry is None else self.queue.read_job(entry)
-        except GohanJobsError:
-            return None
+        return read(self.queue.read_job, self.store.get(self.queue.keys.job(job_id)))
 
     def _scrub(self, text: str, job: Job | None, path: str) -> str:
         """A text without the resource's secrets, which whoever wrote it may have left in."""

@@ -16,10 +16,18 @@ from gohan_jobs.bookkeeping import SET_ASIDE, Band
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import GohanJobsError, StoreRefused
-from gohan_jobs.inspection.queued import QueuedJob, at_one_revision, entries_below, read_queue
+from gohan_jobs.inspection.queued import QueuedJob, at_one_revision, read_queue
 from gohan_jobs.keys import Place
 from gohan_jobs.queue import Queue
-from gohan_jobs.stores.base import Entry, LeaseTimed, Measured, Reader, Store, count_keys
+from gohan_jobs.stores.base import (
+    Entry,
+    Measured,
+    Reader,
+    Store,
+    count_keys,
+    entries_below,
+    lease_left,
+)
 
 __all__ = [
     "LeaderStatus",
@@ -244,7 +252,7 @@ class _Look:
             manager_id=entry.value.decode(errors="replace"),
             since_revision=entry.create_revision,
             leased=entry.lease != 0,
-            lease_left=self._lease_left(entry),
+            lease_left=lease_left(self.store, entry.lease),
             name=name,
         )
 
@@ -261,15 +269,10 @@ class _Look:
                 slots=int(entry.value) if entry.value.isdigit() else None,
                 busy=busy[entry.lease],
                 since_revision=entry.create_revision,
-                lease_left=self._lease_left(entry),
+                lease_left=lease_left(self.store, entry.lease),
             )
             for entry in workers
         )
-
-    def _lease_left(self, entry: Entry) -> float | None:
-        if entry.lease == 0 or not isinstance(self.store, LeaseTimed):
-            return None
-        return self.store.lease_ttl(entry.lease)
 
     def _place(self, place: Place, queued: Iterable[QueuedJob]) -> PlaceStatus:
         jobs = [job for job in queued if job.place is place]
@@ -328,7 +331,7 @@ class _Look:
         return count_keys(self.store, prefix, revision=self.revision)
 
     def _all(self, prefix: str) -> Iterable[Entry]:
-        return entries_below(self.store, prefix, self.revision)
+        return entries_below(self.store, prefix, revision=self.revision)
 
 
 def _measures(store: Store) -> tuple[int | None, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 import attrs
@@ -13,9 +13,9 @@ from gohan_jobs.exceptions import Compacted, GohanJobsError
 from gohan_jobs.instrumentation.depths import seconds_since
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.queue import Queue
-from gohan_jobs.stores.base import Entry, Reader, Store, scan
+from gohan_jobs.stores.base import Entry, Reader, Store, entries_below
 
-__all__ = ["QueuedJob", "at_one_revision", "entries_below", "read_queue"]
+__all__ = ["QueuedJob", "at_one_revision", "read", "read_place", "read_queue"]
 
 _ATTEMPTS = 5
 
@@ -63,14 +63,23 @@ def at_one_revision(store: Store, read: Callable[[int], T]) -> T:
     return read(store.revision())
 
 
-def entries_below(store: Reader, prefix: str, revision: int) -> Iterator[Entry]:
-    """All entries under a prefix, as of a revision, page by page.
+def read(reader: Callable[[Entry], T], entry: Entry | None) -> T | None:
+    """What an entry says; None if it is not there, or can't be read."""
+    if entry is None:
+        return None
+    try:
+        return reader(entry)
+    except GohanJobsError:
+        return None
 
-    Raises:
-        Compacted: the revision is no longer in the history.
-    """
-    for page in scan(store, prefix, revision=revision):
-        yield from page.entries
+
+def read_place(store: Reader, queue: Queue, job_id: JobId) -> tuple[Place | None, Entry | None]:
+    """Where a job stands, and what stands there; None for nowhere."""
+    for place in Place:
+        entry = store.get(queue.keys.place(place, job_id))
+        if entry is not None:
+            return place, entry
+    return None, None
 
 
 def read_queue(store: Reader, queue: Queue, revision: int) -> tuple[QueuedJob, ...]:
@@ -83,7 +92,7 @@ def read_queue(store: Reader, queue: Queue, revision: int) -> tuple[QueuedJob, .
     """
     places = _places(store, queue, revision)
     prefix = queue.own.jobs_prefix
-    notes = {e.key.removeprefix(prefix): e for e in entries_below(store, prefix, revision)}
+    notes = {e.key.removeprefix(prefix): e for e in entries_below(store, prefix, revision=revision)}
     names = [*places, *(name for name in notes if name not in places)]
     found = (_joined(queue, name, places.get(name), notes.get(name)) for name in names)
     return tuple(job for job in found if job is not None)
@@ -93,7 +102,7 @@ def _places(store: Reader, queue: Queue, revision: int) -> dict[str, tuple[Place
     found: dict[str, tuple[Place, Entry]] = {}
     for place in Place:
         prefix = queue.keys.place_prefix(place)
-        for entry in entries_below(store, prefix, revision):
+        for entry in entries_below(store, prefix, revision=revision):
             known = found.get(name := entry.key.removeprefix(prefix))
             if known is None or known[1].mod_revision < entry.mod_revision:
                 found[name] = place, entry
@@ -114,13 +123,6 @@ def _joined(
         job_id=job_id,
         place=place,
         claim=entry if place is Place.WORKING else None,
-        notes=_notes(queue, noted),
+        notes=read(lambda e: queue.own.loads(e.key, e.value, JobNotes), noted),
         order=first.create_revision,
     )
-
-
-def _notes(queue: Queue, entry: Entry | None) -> JobNotes | None:
-    try:
-        return None if entry is None else queue.own.loads(entry.key, entry.value, JobNotes)
-    except GohanJobsError:
-        return None

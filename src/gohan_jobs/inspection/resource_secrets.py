@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gohan_jobs.codec import Codec, loads_json
-from gohan_jobs.exceptions import GohanJobsError
+from gohan_jobs.inspection.queued import read
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.records import ConfigRecord, Job, ProcessedConfig, Record
 from gohan_jobs.redaction import Redactor
@@ -22,11 +22,7 @@ def secrets_of(
     """
     found: set[str] = set()
     for key in (codec.keys.config_of(path), codec.keys.processed_of(path)):
-        entry = store.get(key)
-        try:
-            record = None if entry is None else codec.loads(key, entry.value)
-        except GohanJobsError:
-            continue
+        record = read(lambda e: codec.loads(e.key, e.value), store.get(key))
         found |= secrets_in_record(record, codec, redactor)
     return frozenset(found)
 

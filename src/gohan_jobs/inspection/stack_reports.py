@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from gohan_jobs.codec import Codec
-from gohan_jobs.exceptions import GohanJobsError
+from gohan_jobs.inspection.queued import read
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.orchestrators.base import Diagnosis, Orchestrator, Stack
 from gohan_jobs.records import ConfigRecord, HeatStack, ProcessedConfig, Record, ResourceRef
@@ -55,11 +55,7 @@ def tenant_of_stack(store: Reader, path: ResourcePath, codec: Codec) -> str:
     """
     keys = codec.keys
     for key in (keys.heat_stack_of(path), keys.config_of(path), keys.processed_of(path)):
-        entry = store.get(key)
-        try:
-            record = None if entry is None else codec.loads(key, entry.value)
-        except GohanJobsError:
-            continue
+        record = read(lambda e: codec.loads(e.key, e.value), store.get(key))
         tenant = _tenant_in(record)
         if tenant:
             return tenant

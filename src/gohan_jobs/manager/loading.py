@@ -19,7 +19,7 @@ from gohan_jobs.manager.intake import Intake
 from gohan_jobs.manager.repairs import Repairs
 from gohan_jobs.manager.reports import Reports
 from gohan_jobs.manager.requests import Requests
-from gohan_jobs.stores.base import Entry, scan
+from gohan_jobs.stores.base import Entry, entries_below
 
 __all__ = ["Loader"]
 
@@ -92,8 +92,7 @@ class Loader:
         self._requests.clear()
 
     def _scan(self, prefix: str, revision: int) -> Iterator[Entry]:
-        for page in scan(self._desk.store, prefix, revision=revision):
-            yield from page.entries
+        return entries_below(self._desk.store, prefix, revision=revision)
 
     def _load_estate(self, revision: int) -> None:
         estate, keys = self._desk.estate, self._keys

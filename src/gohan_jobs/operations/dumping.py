@@ -19,7 +19,7 @@ import attrs
 from gohan_jobs.exceptions import OperationRefused
 from gohan_jobs.keys import Keys
 from gohan_jobs.redaction import MASK, Redactor
-from gohan_jobs.stores.base import Entry, Store, scan
+from gohan_jobs.stores.base import Entry, Store, entries_below
 
 __all__ = [
     "DUMP_FORMAT",
@@ -85,8 +85,7 @@ def dumped_entries(store: Store, keys: Keys, revision: int) -> Iterator[Entry]:
         Compacted: it is not in the history any more.
     """
     for prefix in _prefixes(keys):
-        for page in scan(store, prefix, revision=revision):
-            yield from page.entries
+        yield from entries_below(store, prefix, revision=revision)
     for key in (keys.leader, _SLOT):
         found = store.entries(key, limit=1, revision=revision).entries
         yield from (entry for entry in found if entry.key == key)

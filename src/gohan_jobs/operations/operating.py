@@ -22,13 +22,13 @@ from gohan_jobs.bookkeeping import (
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import (
-    GohanJobsError,
     InvalidKey,
     InvalidRecord,
     OperationRefused,
     WaitTimeout,
 )
 from gohan_jobs.inspection.inspector import Inspector
+from gohan_jobs.inspection.queued import read, read_place
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.mapping.evaluation import same_json
 from gohan_jobs.planning import HEAT_HANDLER, TEMPLATE_TYPE
@@ -36,7 +36,16 @@ from gohan_jobs.queue import Queue
 from gohan_jobs.records import Action, ConfigRecord, ResourceRef
 from gohan_jobs.results import Completed, Failed, Result, Superseded
 from gohan_jobs.schemas import Schemas
-from gohan_jobs.stores.base import Compare, Delete, Entry, LeaseTimed, Put, Store, Transaction, scan
+from gohan_jobs.stores.base import (
+    Compare,
+    Delete,
+    Entry,
+    Put,
+    Store,
+    Transaction,
+    entries_below,
+    lease_left,
+)
 
 __all__ = ["Claimant", "Operator", "Requested"]
 
@@ -251,10 +260,9 @@ class Operator:
     def dependants(self, job_id: JobId) -> tuple[JobId, ...]:
         """The unfinished jobs of other resources that wait for one, and may be let down by it."""
         found: list[JobId] = []
-        for entry in self._entries(self._keys.all_jobs):
-            try:
-                job = self._queue.read_job(entry)
-            except GohanJobsError:
+        for entry in entries_below(self._store, self._keys.all_jobs):
+            job = read(self._queue.read_job, entry)
+            if job is None:
                 continue
             other = (job.resource_type, job.resource_id)
             if job_id in job.dependency and other != (job_id.resource_type, job_id.resource_id):
@@ -300,7 +308,7 @@ class Operator:
         document = self._store.get(self._keys.job(job_id))
         if document is None:
             raise OperationRefused(str(job_id), "there is no such unfinished job")
-        place, _ = self._place(job_id)
+        place, _ = read_place(self._store, self._queue, job_id)
         if place is Place.FINISHED:
             raise OperationRefused(str(job_id), "it is finished")
         if place is Place.WORKING and _removes_stack(job_id):
@@ -308,13 +316,6 @@ class Operator:
                 str(job_id), "a delete that has begun runs to its end: Heat may be at it"
             )
         return document
-
-    def _place(self, job_id: JobId) -> tuple[Place | None, Entry | None]:
-        for place in Place:
-            entry = self._store.get(self._keys.place(place, job_id))
-            if entry is not None:
-                return place, entry
-        return None, None
 
     # Requests.
 
@@ -395,39 +396,29 @@ class Operator:
         Raises:
             OperationRefused: there is no such job, or nobody has it.
         """
-        place, entry = self._place(job_id)
+        place, entry = read_place(self._store, self._queue, job_id)
         if place is not Place.WORKING or entry is None:
             if self._store.get(self._keys.job(job_id)) is None:
                 raise OperationRefused(str(job_id), "there is no such unfinished job")
             raise OperationRefused(str(job_id), f"nobody has it: it is {place or 'nowhere'}")
-        notes = self._notes(job_id)
+        own = self._own
+        noted = self._store.get(own.job(job_id))
+        notes = read(lambda e: own.loads(e.key, e.value, JobNotes), noted)
         return Claimant(
             job_id=job_id,
             claim=entry.value.decode(errors="replace"),
             revision=entry.create_revision,
             lease=f"{entry.lease:x}" if entry.lease else "",
             worker=self._worker(entry.lease),
-            remaining=self._remaining(entry.lease),
+            remaining=lease_left(self._store, entry.lease),
             planned_at="" if notes is None else notes.planned_at,
             attempts=0 if notes is None else notes.attempts,
         )
 
     def _worker(self, lease: int) -> str:
-        workers = self._entries(self._own.workers_prefix) if lease else ()
+        workers = entries_below(self._store, self._own.workers_prefix) if lease else ()
         keys = (entry.key for entry in workers if entry.lease == lease)
         return next(keys, "").removeprefix(self._own.workers_prefix)
-
-    def _remaining(self, lease: int) -> float | None:
-        if not lease or not isinstance(self._store, LeaseTimed):
-            return None
-        return self._store.lease_ttl(lease)
-
-    def _notes(self, job_id: JobId) -> JobNotes | None:
-        entry = self._store.get(self._own.job(job_id))
-        try:
-            return None if entry is None else self._own.loads(entry.key, entry.value, JobNotes)
-        except InvalidRecord:
-            return None
 
     def release(self, holder: Claimant) -> None:
         """Take a job from its holder, who stops, and can't publish anything of it any more.
@@ -450,10 +441,6 @@ class Operator:
             if self._store.transact(Transaction(compares, (Delete(working), *puts))).succeeded:
                 return
         raise OperationRefused(str(holder.job_id), "it has been given back meanwhile")
-
-    def _entries(self, prefix: str) -> Iterator[Entry]:
-        for page in scan(self._store, prefix):
-            yield from page.entries
 
     def _now(self) -> str:
         return self._clock.wall().isoformat(timespec="milliseconds")

@@ -48,6 +48,8 @@ __all__ = [
     "Watcher",
     "Writer",
     "count_keys",
+    "entries_below",
+    "lease_left",
     "scan",
 ]
 
@@ -503,6 +505,31 @@ def scan(store: Reader, prefix: str, *, revision: int = 0, page: int = 500) -> I
             return
         after = found.entries[-1].key
         revision = found.revision
+
+
+def entries_below(store: Reader, prefix: str, *, revision: int = 0) -> Iterator[Entry]:
+    """All entries under a prefix, page by page: :func:`scan` for who needs no page.
+
+    Args:
+        store: what is read.
+        prefix: as in :meth:`Reader.entries`.
+        revision: as of this revision; 0 for now.
+
+    Raises:
+        Compacted: the revision is no longer in the history.
+    """
+    for page in scan(store, prefix, revision=revision):
+        yield from page.entries
+
+
+def lease_left(store: Reader, lease: int) -> float | None:
+    """Seconds that a lease still has; None if it has ended, for none, or if the store can't tell.
+
+    Args:
+        store: what is asked.
+        lease: its id; 0 for none.
+    """
+    return store.lease_ttl(lease) if lease and isinstance(store, LeaseTimed) else None
 
 
 def count_keys(store: Reader, prefix: str, *, revision: int = 0) -> int:

@@ -12,7 +12,7 @@ from gohan_jobs.codec import Codec
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.orchestrators.simulated import SimulatedHeat, SimulatedStack
 from gohan_jobs.records import WorkerState
-from gohan_jobs.stores.base import Entry, Reader, scan
+from gohan_jobs.stores.base import Reader, entries_below
 
 __all__ = ["Outcome", "outcome_of"]
 
@@ -51,13 +51,8 @@ def outcome_of(
     return Outcome(states, _stacks(heat, tenants), tuple(_remains(store, codec, failed)))
 
 
-def _entries(store: Reader, prefix: str) -> Iterator[Entry]:
-    for page in scan(store, prefix):
-        yield from page.entries
-
-
 def _states(store: Reader, codec: Codec) -> Iterator[tuple[str, tuple[int, str]]]:
-    for entry in _entries(store, codec.keys.state):
+    for entry in entries_below(store, codec.keys.state):
         state = codec.state(entry.key, entry.value)
         yield entry.key, (state.version, _kind(str(state.worker_state), state.error))
 
@@ -76,7 +71,7 @@ def _remains(store: Reader, codec: Codec, failed: Collection[str]) -> Iterator[s
         own.retries_prefix,
         own.cancels_prefix,
     ):
-        yield from (e.key for e in _entries(store, prefix) if e.key not in excused)
+        yield from (e.key for e in entries_below(store, prefix) if e.key not in excused)
 
 
 def _stacks(
