@@ -10,6 +10,7 @@ import pytest
 
 from gohan_jobs.admission import AdmissionRequest, Allow, Verdict, Veto
 from gohan_jobs.bookkeeping import CANCELLED, CancelRequest, Failure, JobNotes, RetryRequest
+from gohan_jobs.clock import Clock
 from gohan_jobs.events import (
     JobCancelled,
     JobHandedBack,
@@ -209,11 +210,11 @@ def test_a_config_that_changes_while_one_asks(monkeypatch: pytest.MonkeyPatch) -
     world = done()
     act = operator(world)
 
-    def now() -> str:
+    def now(_clock: Clock) -> str:
         world.write(NETWORK, {"name": "red"}, 2)
         return ""
 
-    monkeypatch.setattr(act, "_now", now)
+    monkeypatch.setattr("gohan_jobs.operations.operating.time_text", now)
     assert "it has changed meanwhile: look again" == refusal(lambda: act.retry(NETWORK))
 
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 import attrs
 
 from gohan_jobs.bookkeeping import Bookkeeping
-from gohan_jobs.clock import Clock, SystemClock
+from gohan_jobs.clock import Clock, SystemClock, time_text
 from gohan_jobs.codec.strict_json import loads_json
 from gohan_jobs.exceptions import GohanJobsError, InvalidRecord, Problem
 from gohan_jobs.keys import Keys
@@ -141,7 +141,7 @@ def accept(
     given = Acceptance(
         cluster=store.cluster_id(),
         reason="" if found is None else _loads(found, Stopped).reason,
-        since=_now(clock or SystemClock()),
+        since=time_text(clock or SystemClock()),
     )
     lease = store.grant_lease(ttl).id
     # The former, if any, is taken, or about something else, or the same.
@@ -200,7 +200,7 @@ class Acceptances:
             StoreError: it can't be told or read.
         """
         if self._told != reason:
-            text = _dumps(Stopped(reason=reason, since=_now(self._clock)))
+            text = _dumps(Stopped(reason=reason, since=time_text(self._clock)))
             put = Put(self._own.degraded_key, text, self._leader.lease)
             self._leader.commit(Transaction((), (put,)))
             self._told = reason
@@ -255,7 +255,3 @@ def _loads(entry: Entry, kind: Callable[..., T]) -> T:
         return kind(**value)
     except TypeError as error:
         raise InvalidRecord(entry.key, (Problem("$", f"not {kind.__name__}"),)) from error
-
-
-def _now(clock: Clock) -> str:
-    return clock.wall().isoformat(timespec="milliseconds")

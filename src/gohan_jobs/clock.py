@@ -6,7 +6,15 @@ import datetime as dt
 import time
 from typing import TYPE_CHECKING, Protocol
 
-__all__ = ["Clock", "SystemClock", "VirtualClock"]
+__all__ = [
+    "Clock",
+    "SystemClock",
+    "VirtualClock",
+    "later_text",
+    "read_time",
+    "seconds_since",
+    "time_text",
+]
 
 
 class Clock(Protocol):
@@ -62,6 +70,31 @@ class VirtualClock:
         if seconds < 0:
             raise ValueError(f"a clock can't go back: {seconds}")
         self._elapsed += seconds
+
+
+def time_text(clock: Clock) -> str:
+    """The time of day, ISO 8601 to the millisecond; for display."""
+    return clock.wall().isoformat(timespec="milliseconds")
+
+
+def later_text(clock: Clock, seconds: float) -> str:
+    """The time of day so many seconds from now, ISO 8601."""
+    return (clock.wall() + dt.timedelta(seconds=seconds)).isoformat()
+
+
+def read_time(text: str) -> dt.datetime | None:
+    """A time of day, ISO 8601 with its zone; None if it is none."""
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def seconds_since(text: str, clock: Clock) -> float | None:
+    """Seconds since a time of day, ISO 8601 with its zone; None if it is none. Never negative."""
+    moment = read_time(text)
+    return None if moment is None else max(0.0, (clock.wall() - moment).total_seconds())
 
 
 if TYPE_CHECKING:

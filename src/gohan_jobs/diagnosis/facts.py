@@ -6,6 +6,7 @@ import datetime as dt
 
 import attrs
 
+from gohan_jobs.clock import read_time
 from gohan_jobs.keys import Place
 
 __all__ = ["ClaimFacts", "Facts", "JobFacts", "Member", "StoreFacts", "age"]
@@ -141,13 +142,6 @@ class Facts:
 
 
 def age(facts: Facts, job: JobFacts) -> float:
-    """Seconds since a job was planned; negative if that is in the future."""
-    return (facts.now - _moment(job.planned_at, facts.now)).total_seconds()
-
-
-def _moment(text: str, otherwise: dt.datetime) -> dt.datetime:
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
-        return otherwise
-    return found if found.tzinfo is not None else otherwise
+    """Seconds since a job was planned; negative if that is in the future, 0 if nobody knows."""
+    moment = read_time(job.planned_at)
+    return 0.0 if moment is None else (facts.now - moment).total_seconds()

@@ -8,9 +8,8 @@ from typing import TypeVar
 import attrs
 
 from gohan_jobs.bookkeeping import JobNotes
-from gohan_jobs.clock import Clock
+from gohan_jobs.clock import Clock, seconds_since
 from gohan_jobs.exceptions import Compacted, GohanJobsError
-from gohan_jobs.instrumentation.depths import seconds_since
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.queue import Queue
 from gohan_jobs.stores.base import Entry, Reader, Store, entries_below

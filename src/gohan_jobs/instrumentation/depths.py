@@ -6,19 +6,18 @@ whoever asks and at most once in a while.
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 from collections.abc import Mapping
 
 import attrs
 
 from gohan_jobs.bookkeeping import Bookkeeping, JobNotes
-from gohan_jobs.clock import Clock, SystemClock
+from gohan_jobs.clock import Clock, SystemClock, seconds_since
 from gohan_jobs.exceptions import GohanJobsError, InvalidRecord
 from gohan_jobs.keys import Keys, Place
 from gohan_jobs.stores.base import Entry, Reader, scan
 
-__all__ = ["Depth", "QueueDepths", "seconds_since"]
+__all__ = ["Depth", "QueueDepths"]
 
 
 @attrs.frozen
@@ -100,12 +99,3 @@ class QueueDepths:
         except InvalidRecord:
             return 0.0
         return seconds_since(planned, self._clock) or 0.0
-
-
-def seconds_since(moment: str, clock: Clock) -> float | None:
-    """Seconds since a time of day, ISO 8601 with its zone; None if it is none. Never negative."""
-    try:
-        passed = clock.wall() - dt.datetime.fromisoformat(moment)
-    except (ValueError, TypeError):
-        return None
-    return max(0.0, passed.total_seconds())

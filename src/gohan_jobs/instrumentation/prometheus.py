@@ -30,7 +30,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 
-from gohan_jobs.clock import Clock, SystemClock
+from gohan_jobs.clock import Clock, SystemClock, seconds_since
 from gohan_jobs.events import (
     ConfigRejected,
     Event,
@@ -44,7 +44,7 @@ from gohan_jobs.events import (
     OrchestratorCalled,
     StackRequested,
 )
-from gohan_jobs.instrumentation.depths import Depth, seconds_since
+from gohan_jobs.instrumentation.depths import Depth
 from gohan_jobs.keys import Place
 
 __all__ = ["PrometheusHook"]

@@ -14,6 +14,7 @@ from gohan_jobs.bookkeeping import CANCELLED, CancelRequest
 from gohan_jobs.events import JobCancelled, RequestCarriedOut, RequestDropped
 from gohan_jobs.exceptions import GohanJobsError, InvalidKey
 from gohan_jobs.keys import JobId, Place
+from gohan_jobs.manager.asked import drop_request, taken_back
 from gohan_jobs.manager.begun_stacks import note_stack
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.planning import HEAT_HANDLER
@@ -151,9 +152,6 @@ class Cancellations:
     def _fail(self, job: Tracked, reason: str, asked: Entry) -> bool:
         """Let a job fail, and take the request back; its dependants come next (``rules`` 14)."""
         desk = self._desk
-        done = Transaction(
-            (Compare.unchanged(asked.key, asked.mod_revision),), (Delete(asked.key),)
-        )
         state = desk.failure_of(job, reason)
         place, revision = job.place, job.revision
         for published in (state, None) if state is not None else (None,):
@@ -166,7 +164,9 @@ class Cancellations:
                 config_create=job.notes.config_create,
                 state=published,
             )
-            result = desk.commit_all((fail, done, note_stack(desk, job, _NOBODY_LOOKED)))
+            result = desk.commit_all(
+                (fail, taken_back(asked), note_stack(desk, job, _NOBODY_LOOKED))
+            )
             if result.succeeded:
                 desk.board.move(job, Place.FINISHED, result.revision)
                 desk.tell(job, JobCancelled, reason=reason)
@@ -182,18 +182,12 @@ class Cancellations:
         self, name: str, asked: Entry, job_id: JobId | None, reason: str, by: str = ""
     ) -> None:
         """Take back a request that can't be carried out, and say so."""
-        gone = Transaction(
-            (Compare.unchanged(asked.key, asked.mod_revision),), (Delete(asked.key),)
-        )
         self._asked.pop(name, None)
-        if not self._desk.commit(gone).succeeded:
-            return  # done by an earlier leader, or there is a newer one: both will be heard
         resource, version = ResourceRef("", name), None
         if job_id is not None:
             resource = ResourceRef(job_id.resource_type, job_id.resource_id)
             version = job_id.version
-        self._desk.events.emit(
-            RequestDropped(
-                resource=resource, version=version, request=_CANCEL, reason=reason, by=by
-            )
+        told = RequestDropped(
+            resource=resource, version=version, request=_CANCEL, reason=reason, by=by
         )
+        drop_request(self._desk, asked, told)

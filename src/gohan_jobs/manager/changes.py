@@ -7,10 +7,12 @@ import attrs
 from gohan_jobs.board import Tracked
 from gohan_jobs.bookkeeping import Band, Held
 from gohan_jobs.keys import ResourcePath
-from gohan_jobs.planning import Plan
+from gohan_jobs.planning import Change, Plan
+from gohan_jobs.records import ConfigRecord, ResourceRef
+from gohan_jobs.schemas import Schema
 from gohan_jobs.stores.base import Entry, Transaction
 
-__all__ = ["Draft", "Pending"]
+__all__ = ["Draft", "Pending", "change_of"]
 
 
 @attrs.frozen
@@ -37,6 +39,20 @@ class Pending:
     reread: bool = False
     again: bool = False
     woken: bool = False
+
+
+def change_of(
+    path: ResourcePath, entry: Entry, schema: Schema, resource: ResourceRef, config: ConfigRecord
+) -> Change:
+    """A config as planning gets it: what was read, and at which revisions it stands."""
+    return Change(
+        path=path,
+        resource=resource,
+        schema=schema,
+        config=config,
+        create_revision=entry.create_revision,
+        mod_revision=entry.mod_revision,
+    )
 
 
 @attrs.frozen(kw_only=True)

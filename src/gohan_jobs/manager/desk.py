@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import heapq
 import itertools
 from collections import deque
@@ -13,7 +12,7 @@ import attrs
 
 from gohan_jobs.board import Board, Tracked
 from gohan_jobs.bookkeeping import Held, JobNotes, Quarantined
-from gohan_jobs.clock import Clock
+from gohan_jobs.clock import Clock, read_time, time_text
 from gohan_jobs.estate import Estate
 from gohan_jobs.events import ConfigSetAside, Event, Events
 from gohan_jobs.exceptions import StoreError
@@ -236,15 +235,13 @@ class Desk:
 
     def now_text(self) -> str:
         """The time of day, for display."""
-        return self.clock.wall().isoformat(timespec="milliseconds")
+        return time_text(self.clock)
 
     def seconds_until(self, when: str) -> float:
         """Seconds to a time of day, ISO 8601; 0 if it is over, or nobody can read it."""
-        try:
-            moment = dt.datetime.fromisoformat(when)
-            return max(0.0, (moment - self.clock.wall()).total_seconds())
-        except (ValueError, TypeError):  # TypeError: it has no time zone
-            return 0.0
+        moment = read_time(when)
+        left = 0.0 if moment is None else (moment - self.clock.wall()).total_seconds()
+        return max(0.0, left)
 
     def scrub(self, text: str, *values: Any) -> str:
         """A text without the secrets that are in JSON values (``rules`` 29)."""

@@ -179,15 +179,14 @@ class Dispatch:
             desk.refresh_job(job)
 
     def _poisoned(self, job: Tracked, reason: str) -> StateRecord | None:
-        """The version's result; none of a job whose failure is ignored and that others follow."""
+        """The version's result; of a last job whose failure is ignored, that it was completed."""
         state = self._desk.failure_of(job, reason)
         if state is None or job.on_failure != OnFailure.IGNORE:
             return state
         worker_state, orchestration_state = completed(job.job_id.action)
-        ended = attrs.evolve(
+        return attrs.evolve(
             state, worker_state=worker_state, orchestration_state=orchestration_state, error=""
         )
-        return ended if job.is_last else None
 
     # Handed back.
 

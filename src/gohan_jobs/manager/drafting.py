@@ -11,12 +11,13 @@ from gohan_jobs.board import Tracked
 from gohan_jobs.bookkeeping import JobNotes, Orphan
 from gohan_jobs.events import ConfigRejected, JobPlanned, JobSuperseded, OrphanFound
 from gohan_jobs.keys import Place, ResourcePath
+from gohan_jobs.manager.asked import taken_back
 from gohan_jobs.manager.changes import Draft, Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.planning import Adopt, Enqueue, Forget, Orphaned, PlannedJob, Publish
 from gohan_jobs.queue import Collapsed, NewJob
 from gohan_jobs.records import ProcessedConfig, StateRecord
-from gohan_jobs.stores.base import Compare, Delete, Entry, Transaction, TransactionResult
+from gohan_jobs.stores.base import Delete, Entry, TransactionResult
 
 __all__ = ["Drafting", "Writing"]
 
@@ -160,14 +161,9 @@ class Drafting:
 
     def carry_out(self, draft: Draft, asked: Entry) -> bool:
         """Do a draft alone, and take back what asked for it, all at once; whether it was done."""
-        transaction = draft.transaction
-        compare = Compare.unchanged(asked.key, asked.mod_revision)
-        transaction = Transaction(
-            (*transaction.compares, compare), (*transaction.success, Delete(asked.key))
-        )
         self.assume(draft)
         try:
-            result = self._desk.commit(transaction)
+            result = self._desk.commit_all((draft.transaction, taken_back(asked)))
         except Exception:
             self.retract(draft)
             raise

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import deque
 
 import attrs
 
 from gohan_jobs.board import Tracked
 from gohan_jobs.bookkeeping import JobNotes
+from gohan_jobs.clock import later_text
 from gohan_jobs.events import JobCancelled, JobHandedBack
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.manager.desk import Desk
@@ -164,9 +164,11 @@ class Failures:
         desk = self._desk
         if seconds is None:
             seconds = desk.options.dependency_hold_time
-        until = desk.clock.wall() + dt.timedelta(seconds=seconds)
         notes = attrs.evolve(
-            job.notes, held_until=until.isoformat(), held_for=str(failed), last_error=told
+            job.notes,
+            held_until=later_text(desk.clock, seconds),
+            held_for=str(failed),
+            last_error=told,
         )
         if self.annotate(job, notes):
             self.remember(job)

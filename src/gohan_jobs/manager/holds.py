@@ -6,12 +6,12 @@ can see it. The note goes in the transaction that ends it.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 
 import attrs
 
 from gohan_jobs.bookkeeping import Held
+from gohan_jobs.clock import later_text
 from gohan_jobs.events import ConfigHeld, ConfigSetAside, ConfigVetoed, Event
 from gohan_jobs.exceptions import InvalidRecord
 from gohan_jobs.keys import ResourcePath
@@ -93,7 +93,9 @@ class Holds:
         if veto is None:
             return None
         seconds = self._desk.seconds_until(veto.until) + self._desk.options.hold_time
-        return self.note(pending, plan, attrs.evolve(held, until=self.later(seconds)))
+        return self.note(
+            pending, plan, attrs.evolve(held, until=later_text(self._desk.clock, seconds))
+        )
 
     def _veto_behind(self, held: Held) -> Held | None:
         """The veto at the end of what a config waits for."""
@@ -123,12 +125,8 @@ class Holds:
             reason=reason,
             missing=missing,
             since=desk.now_text(),
-            until=self.later(desk.options.hold_time),
+            until=later_text(self._desk.clock, desk.options.hold_time),
         )
-
-    def later(self, seconds: float) -> str:
-        """A time of day so many seconds from now, ISO 8601."""
-        return (self._desk.clock.wall() + dt.timedelta(seconds=seconds)).isoformat()
 
     def done(self, draft: Draft, revision: int) -> None:
         """A change's note was written, or taken back with what was done instead."""

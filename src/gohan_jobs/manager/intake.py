@@ -12,14 +12,13 @@ from gohan_jobs.admission import Admission
 from gohan_jobs.bookkeeping import Band, Held
 from gohan_jobs.exceptions import GohanJobsError, TransactionTooLarge
 from gohan_jobs.keys import JobId, ResourcePath
-from gohan_jobs.manager.changes import Draft, Pending
+from gohan_jobs.manager.changes import Draft, Pending, change_of
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.drafting import Drafting
 from gohan_jobs.manager.holds import Holds
 from gohan_jobs.manager.quota import Quota
 from gohan_jobs.manager.vetoes import Vetoes
 from gohan_jobs.planning import (
-    Change,
     Enqueue,
     Forget,
     Hold,
@@ -264,14 +263,7 @@ class Intake:
         config: ConfigRecord,
     ) -> Plan:
         desk = self._desk
-        change = Change(
-            path=path,
-            resource=resource,
-            schema=schema,
-            config=config,
-            create_revision=entry.create_revision,
-            mod_revision=entry.mod_revision,
-        )
+        change = change_of(path, entry, schema, resource, config)
         return plan_change(change, desk.view, desk.schemas, desk.suffix)
 
     def _draft(

@@ -8,10 +8,11 @@ from gohan_jobs.bookkeeping import Orphan, Repair
 from gohan_jobs.events import OrphanFound
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import ResourcePath
-from gohan_jobs.manager.changes import Pending
+from gohan_jobs.manager.asked import taken_back
+from gohan_jobs.manager.changes import Pending, change_of
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.drafting import Drafting
-from gohan_jobs.planning import Change, Enqueue, Removal, plan_repair, plan_stray_removal
+from gohan_jobs.planning import Enqueue, Removal, plan_repair, plan_stray_removal
 from gohan_jobs.stores.base import Compare, Delete, Entry, Put, Transaction
 
 __all__ = ["Repairs"]
@@ -113,14 +114,7 @@ class Repairs:
         except GohanJobsError:
             return None  # a broken config is set aside; what comes after it is looked at
         if config is not None and entry is not None:
-            change = Change(
-                path=path,
-                resource=resource,
-                schema=schema,
-                config=config,
-                create_revision=entry.create_revision,
-                mod_revision=entry.mod_revision,
-            )
+            change = change_of(path, entry, schema, resource, config)
             return plan_repair(change, desk.view, desk.schemas, desk.suffix)
         removal = Removal(path=path, resource=resource, schema=schema)
         return plan_stray_removal(removal, wanted.tenant, desk.view, desk.schemas, desk.suffix)
@@ -145,11 +139,8 @@ class Repairs:
         own = desk.queue.own
         path = ResourcePath(asked.key.removeprefix(own.repairs_prefix))
         orphan = Orphan(path=path, reason=found.reason, since=desk.now_text())
-        kept = Transaction(
-            (Compare.unchanged(asked.key, asked.mod_revision),),
-            (Delete(asked.key), Put(own.orphan(path), own.dumps(orphan))),
-        )
-        if not desk.commit_all((kept, self._forgetting(path))).succeeded:
+        kept = Transaction((), (Put(own.orphan(path), own.dumps(orphan)),))
+        if not desk.commit_all((taken_back(asked), kept, self._forgetting(path))).succeeded:
             desk.refresh(path)
             return False
         if not self._has_stack(path):

@@ -11,13 +11,14 @@ from gohan_jobs.bookkeeping import Held, RetryRequest
 from gohan_jobs.events import RequestCarriedOut, RequestDropped
 from gohan_jobs.exceptions import GohanJobsError, TransactionTooLarge
 from gohan_jobs.keys import ResourcePath
-from gohan_jobs.manager.changes import Draft, Pending
+from gohan_jobs.manager.asked import drop_request
+from gohan_jobs.manager.changes import Draft, Pending, change_of
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.drafting import Drafting
 from gohan_jobs.planning import Change, Enqueue, Hold, Publish
 from gohan_jobs.planning.changes import plan_without_looking_back
 from gohan_jobs.records import ResourceRef
-from gohan_jobs.stores.base import Compare, Delete, Entry, Transaction
+from gohan_jobs.stores.base import Entry
 
 __all__ = ["Retries", "Veto"]
 
@@ -127,14 +128,7 @@ class Retries:
             raise _Void(str(error)) from error
         assert config is not None  # noqa: S101 - its entry is there
         schema, resource = identified
-        return entry, Change(
-            path=path,
-            resource=resource,
-            schema=schema,
-            config=config,
-            create_revision=entry.create_revision,
-            mod_revision=entry.mod_revision,
-        )
+        return entry, change_of(path, entry, schema, resource, config)
 
     def _config(self, path: ResourcePath, request: RetryRequest) -> Entry:
         desk = self._desk
@@ -152,17 +146,14 @@ class Retries:
 
     def _drop(self, asked: _Asked, reason: str) -> None:
         """Take back a request that can't be carried out, and say so."""
-        key, revision = asked.entry.key, asked.entry.mod_revision
-        gone = Transaction((Compare.unchanged(key, revision),), (Delete(key),))
         self._asked.pop(asked.path, None)
-        if not self._desk.commit(gone).succeeded:
-            return  # done by an earlier leader, or there is a newer one: both will be heard
         by = "" if asked.request is None else asked.request.by
         version = None if asked.request is None else asked.request.version
         resource = asked.resource or ResourceRef("", asked.path)
-        self._desk.events.emit(
-            RequestDropped(resource=resource, version=version, request=_RETRY, reason=reason, by=by)
+        told = RequestDropped(
+            resource=resource, version=version, request=_RETRY, reason=reason, by=by
         )
+        drop_request(self._desk, asked.entry, told)
 
     def _tell(self, asked: _Asked) -> None:
         assert asked.request is not None  # noqa: S101 - it was carried out

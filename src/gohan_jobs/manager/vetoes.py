@@ -6,6 +6,7 @@ import copy
 
 from gohan_jobs.admission import Admission, AdmissionRequest, Allow, Veto
 from gohan_jobs.bookkeeping import Held
+from gohan_jobs.clock import later_text
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.holds import Holds
@@ -102,7 +103,7 @@ class Vetoes:
             version=plan.processed.version,
             reason=reason,
             since=desk.now_text() if known is None else known.since,
-            until=self._holds.later(after),
+            until=later_text(desk.clock, after),
             vetoed=True,
             tries=tries,
         )

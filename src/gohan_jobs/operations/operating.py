@@ -19,7 +19,7 @@ from gohan_jobs.bookkeeping import (
     Quarantined,
     RetryRequest,
 )
-from gohan_jobs.clock import Clock, SystemClock
+from gohan_jobs.clock import Clock, SystemClock, time_text
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import (
     InvalidKey,
@@ -153,7 +153,10 @@ class Operator:
         """
         path, entry, config = self._retriable(resource)
         request = RetryRequest(
-            version=config.version, config_mod=entry.mod_revision, by=self._by, since=self._now()
+            version=config.version,
+            config_mod=entry.mod_revision,
+            by=self._by,
+            since=time_text(self._clock),
         )
         return self._ask(
             Requested(
@@ -288,7 +291,7 @@ class Operator:
         request = CancelRequest(
             reason=reason or (f"by {self._by}" if self._by else "by an operator"),
             by=self._by,
-            since=self._now(),
+            since=time_text(self._clock),
         )
         return self._ask(
             Requested(
@@ -441,9 +444,6 @@ class Operator:
             if self._store.transact(Transaction(compares, (Delete(working), *puts))).succeeded:
                 return
         raise OperationRefused(str(holder.job_id), "it has been given back meanwhile")
-
-    def _now(self) -> str:
-        return self._clock.wall().isoformat(timespec="milliseconds")
 
 
 def _removes_stack(job_id: JobId) -> bool:
