@@ -1,11 +1,13 @@
 """Which ready jobs a worker tries to claim.
 
-While it is busy a worker reads a page of the ready jobs now and then, and takes a few of them at
-random, so that workers rarely try the same. Only an idle one watches: if all did, each would be
-told of every job that any other takes, which costs more than a page now and then (``rules`` 25).
+While it is busy a worker reads a page of the ready jobs now and then, and takes its share of them,
+or a few others if it has none there, at random, so that workers rarely try the same. Only an idle
+one watches: if all did, each would be told of every job that any other takes, which costs more than
+a page now and then (``rules`` 25).
 
-Unless pages are slow, since etcd passes over all jobs that were ever ready and are not compacted
-yet: then a worker reads all that are ready once, and watches though it is busy.
+Unless pages are slow, far slower than claims, since etcd passes over all jobs that were ever ready
+and are not compacted yet: then a worker reads all that are ready once, and watches though it is
+busy.
 """
 
 from __future__ import annotations
@@ -17,13 +19,17 @@ from collections.abc import Callable, Sequence
 from gohan_jobs.exceptions import InvalidKey, StoreError
 from gohan_jobs.keys import JobId, Keys, Place
 from gohan_jobs.stores.base import Entry, EventKind, Page, Store, Watch
+from gohan_jobs.worker.peers import Peers
 
 __all__ = ["Candidates"]
 
 _PAGE = 128
-_TAKEN = 16
+_FEW = 8
+_KEPT = 16
 _BUSY = 32
 _SLOW = 0.01
+_SLOWER = 3
+_SLOW_PAGES = 3
 _SLOW_FOR = 60.0
 
 
@@ -33,6 +39,7 @@ class Candidates:
     Args:
         store: where the queue is.
         keys: where in it.
+        peers: says which to try first.
         accepts: whether a job's handler is here.
         rng: picks.
         now: clock time.
@@ -43,6 +50,7 @@ class Candidates:
         self,
         store: Store,
         keys: Keys,
+        peers: Peers,
         accepts: Callable[[JobId], bool],
         rng: random.Random,
         now: Callable[[], float],
@@ -51,6 +59,7 @@ class Candidates:
         self._store = store
         self._keys = keys
         self._prefix = keys.place_prefix(Place.READY)
+        self._peers = peers
         self._accepts = accepts
         self._rng = rng
         self._now = now
@@ -60,6 +69,8 @@ class Candidates:
         self._lap_found = False
         self._lap_revision = 0
         self._lap_whole = False
+        self._usual = float("inf")
+        self._slow_pages = 0
         self._slow_until = float("-inf")
         self._watch: Watch | None = None
 
@@ -79,15 +90,25 @@ class Candidates:
         """A job that was picked, and is ready all the same: its claim was never sent, or failed."""
         self._found[job_id] = revision
 
+    def claimed_in(self, seconds: float) -> None:
+        """How long a request of claims took: what pages are compared with."""
+        self._usual = seconds
+
     def refill(self) -> bool:
-        """Look for more, in at most one request; whether it is worth calling again at once."""
+        """Look for more, in few requests; whether it is worth calling again at once."""
         return self._listen() if self._watch is not None else self._read()
 
-    def catch_up(self) -> None:
-        """Take in what is known of them by now, without a request; on trouble forget them all."""
+    def catch_up(self, wanted: int) -> None:
+        """Take in what is known of them by now; on trouble forget them all.
+
+        Args:
+            wanted: of a busy worker: read a page if there are fewer to pick.
+        """
         try:
             while self._watch is not None and self._listen():
                 pass
+            if self._watch is None and len(self._found) < wanted:
+                self._read()
         except StoreError:
             self.close()  # what the watch may have had to tell is read again
 
@@ -101,8 +122,14 @@ class Candidates:
 
     def _read(self) -> bool:
         """Take a few of the next page; at the end of a lap that found nothing, watch."""
+        self._peers.look()
         page = self._next_page()
-        self._take_some(page.entries, _PAGE if self._lap_whole else _TAKEN)
+        if self._lap_whole:
+            self._take_some(page.entries, _PAGE)
+        else:
+            own, others = self._peers.split(page)
+            self._take_some(own, _PAGE)
+            self._take_some(others, _FEW - len(self._found))
         self._lap_found = self._lap_found or bool(self._found)
         if page.more:
             self._cursor = page.entries[-1].key
@@ -117,7 +144,9 @@ class Candidates:
     def _next_page(self) -> Page:
         began = self._now()
         page = self._store.entries(self._prefix, after=self._cursor, limit=_PAGE)
-        if self._now() - began > _SLOW:
+        slow = self._now() - began > max(_SLOW, _SLOWER * self._usual)
+        self._slow_pages = self._slow_pages + 1 if slow else 0
+        if self._slow_pages >= _SLOW_PAGES:
             self._slow_until = began + _SLOW_FOR
         if not self._cursor:
             self._lap_revision = page.revision
@@ -125,10 +154,10 @@ class Candidates:
         return page
 
     def _take_some(self, entries: Sequence[Entry], most: int) -> None:
-        """Those that are not taken are not looked at either: most entries of a page."""
+        """Those that are not taken are not looked at either."""
         shuffled = iter(self._rng.sample(entries, len(entries)))
         usable = (found for entry in shuffled if (found := self._usable(entry)) is not None)
-        self._found.update(itertools.islice(usable, most))
+        self._found.update(itertools.islice(usable, max(0, most)))
 
     def _listen(self) -> bool:
         watch = self._watch
@@ -151,7 +180,7 @@ class Candidates:
 
     def _thin_out(self) -> None:
         """Many jobs at once: leave most of them to the others."""
-        kept = self._rng.sample(sorted(self._found), min(_TAKEN, len(self._found)))
+        kept = self._rng.sample(sorted(self._found), min(_KEPT, len(self._found)))
         self._found = {job_id: self._found[job_id] for job_id in kept}
 
     def _usable(self, entry: Entry) -> tuple[JobId, int] | None:

@@ -102,7 +102,9 @@ class Claiming:
         """
         attempts = self._attempts(most, set(paths))
         claims = [self._claim(attempt) for attempt in attempts]
+        began = self._now()
         results = self._send([*endings, *claims], attempts)
+        self._candidates.claimed_in(self._now() - began)
         reserved = [
             self._reserved(attempt, result.revision, result.results[-4:])
             for attempt, result in zip(attempts, results[len(endings) :], strict=True)
@@ -111,7 +113,7 @@ class Claiming:
         return results[: len(endings)], reserved
 
     def _attempts(self, most: int, paths: set[ResourcePath]) -> list[_Attempt]:
-        self._candidates.catch_up()
+        self._candidates.catch_up(most)
         attempts: list[_Attempt] = []
         left: list[tuple[JobId, int]] = []
         while len(attempts) < most and (found := self._candidates.pick()) is not None:

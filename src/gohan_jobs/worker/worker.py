@@ -25,6 +25,7 @@ from gohan_jobs.worker.context import Contexts
 from gohan_jobs.worker.ending import Ending, Endings
 from gohan_jobs.worker.executors import Executor
 from gohan_jobs.worker.judging import Judge
+from gohan_jobs.worker.peers import Peers
 from gohan_jobs.worker.options import WorkerOptions
 from gohan_jobs.worker.outbox import Outbox
 from gohan_jobs.worker.preemptions import Preemptions
@@ -105,7 +106,10 @@ class Worker:
             lost=self._lease_lost,
         )
         self._claims: dict[JobId, Claim] = {}
-        self._candidates = Candidates(store, queue.keys, self._accepts, rng, clock.now, wake)
+        peers = Peers(store, queue.own.workers_prefix, queue.own.worker(worker_id), clock.now)
+        self._candidates = Candidates(
+            store, queue.keys, peers, self._accepts, rng, clock.now, wake
+        )
         self._claiming = Claiming(
             store,
             codec=codec,

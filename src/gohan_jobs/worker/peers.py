@@ -1,0 +1,60 @@
+"""Which of the ready jobs a worker tries first, so that no two try the same (``rules`` 25)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+from gohan_jobs.stores.base import Entry, Page, Reader, scan
+
+__all__ = ["Peers"]
+
+_KNOWN_FOR = 5.0
+_TURN = 1024
+
+
+class Peers:
+    """The workers that there are, and whose turn each ready job is.
+
+    The share of each is a chance one, by a hash of the job, and another one after some revisions:
+    so no job waits for long for a worker that is busy, or has no handler for it, while the others
+    have enough of their own. Nothing rests on it: who tries another's job may get it.
+
+    Args:
+        store: where the workers are registered.
+        prefix: where in it.
+        own: this worker's key.
+        now: clock time.
+    """
+
+    def __init__(self, store: Reader, prefix: str, own: str, now: Callable[[], float]) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._own = own
+        self._now = now
+        self._known_until = float("-inf")
+        self._count = 1
+        self._rank = 0
+
+    def look(self) -> None:
+        """Read who there is, unless that was a moment ago."""
+        now = self._now()
+        if now < self._known_until:
+            return
+        keys = [entry.key for page in scan(self._store, self._prefix) for entry in page.entries]
+        others = [key for key in keys if key != self._own]
+        self._count = len(others) + 1
+        self._rank = sum(key < self._own for key in others)
+        self._known_until = now + _KNOWN_FOR
+
+    def split(self, page: Page) -> tuple[list[Entry], list[Entry]]:
+        """The entries of a page that are this worker's to try first, and the others."""
+        if self._count == 1:
+            return list(page.entries), []
+        turn = page.revision // _TURN + self._rank
+        own: list[Entry] = []
+        others: list[Entry] = []
+        for entry in page.entries:
+            mine = (zlib.crc32(entry.key.encode()) + turn) % self._count == 0
+            (own if mine else others).append(entry)
+        return own, others
