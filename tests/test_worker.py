@@ -21,7 +21,6 @@ from gohan_jobs.lifecycle import Lifecycle, Role
 from gohan_jobs.records import StackOutput
 from gohan_jobs.testing.faults import FaultyStore
 from gohan_jobs.worker import WorkerOptions
-from gohan_jobs.worker.candidates import Candidates
 from gohan_jobs.worker.executors import InlineExecutor
 from gohan_jobs.worker.worker import Worker
 from worlds import NETWORK, World, ref
@@ -216,11 +215,7 @@ def test_many_jobs_at_once_are_left_to_others() -> None:
     for number in range(40):
         world.put(f"/jobs/ready/create:heat_worker:network:x{number}:1:abcde", "heat_worker")
         world.put(f"/jobs/ready/nonsense{number}", "x")
-    worker = worker_of(lifecycle)
-    worker._accepting = False
-    candidates = Candidates(
-        world.store, world.keys, lambda _job: True, worker_rng(), world.clock.now, wake=None
-    )
+    candidates = worker_of(lifecycle)._candidates
     for _ in range(20):
         candidates.refill()
     assert 0 < candidates.waiting
@@ -230,13 +225,6 @@ def test_many_jobs_at_once_are_left_to_others() -> None:
     assert candidates.refill()
     candidates.close()
     candidates.close()
-
-
-def worker_rng() -> Any:
-    """Chance, always the same."""
-    import random  # noqa: PLC0415 - only here
-
-    return random.Random(1)
 
 
 def test_the_inline_executor_runs_at_once() -> None:

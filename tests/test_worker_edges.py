@@ -34,6 +34,7 @@ from gohan_jobs.stores.base import Delete, Page, Put
 from gohan_jobs.testing.faults import FaultyStore
 from gohan_jobs.worker import Worker, WorkerOptions
 from gohan_jobs.worker.candidates import Candidates
+from gohan_jobs.worker.peers import Peers
 from gohan_jobs.worker.returned import Inbox, Late
 from jobs_made import job_id, tracked
 from worlds import DISK, NETWORK, PORT, QUOTA, World, ref
@@ -88,17 +89,32 @@ def step_until(lifecycle: Lifecycle, reached: Callable[[], object]) -> None:
 # Candidates.
 
 
-def candidates(world: World) -> tuple[Candidates, FaultyStore]:
-    """Of a worker that takes every job."""
-    store = FaultyStore(world.store)
-    now = world.clock.now
-    return Candidates(store, world.keys, lambda _: True, random.Random(1), now, None), store
+def candidates(world: World, store: FaultyStore | None = None) -> tuple[Candidates, FaultyStore]:
+    """Of a worker that takes every job, and asks the store for nothing else."""
+    store = store or FaultyStore(world.store)
+    now, workers = world.clock.now, Bookkeeping(world.keys).workers_prefix
+    # Who else there is, it reads from the store below.
+    peers = Peers(world.store, workers, f"{workers}me", now)
+    found = Candidates(store, world.keys, peers, lambda _: True, random.Random(1), now, None)
+    return found, store
+
+
+def register(world: World, *names: str) -> None:
+    """Workers that there are."""
+    for name in names:
+        world.put(Bookkeeping(world.keys).worker(name), "8")
 
 
 def make_ready(world: World, count: int) -> None:
     """Many jobs are ready at once."""
     keys = [world.keys.place(Place.READY, job_id(f"port:p{number}")) for number in range(count)]
     world.transact(*(Put(key, b"heat_worker") for key in keys))
+
+
+def make_many_ready(world: World, count: int) -> None:
+    """More than one transaction takes."""
+    for number in range(count):
+        world.put(world.keys.place(Place.READY, job_id(f"port:p{number}")), "heat_worker")
 
 
 def test_an_idle_worker_that_hears_of_many_jobs_keeps_a_few() -> None:
@@ -143,58 +159,141 @@ def test_an_idle_worker_passes_over_what_is_no_job() -> None:
     assert not found.refill()
 
 
-def test_a_busy_worker_takes_a_few_of_each_page() -> None:
-    """Three pages of ready jobs, three requests, sixteen jobs of each."""
+def test_a_busy_worker_that_is_alone_takes_whole_pages() -> None:
+    """Nobody else tries them."""
     world = World()
-    make_ready(world, 70)
-    for number in range(100, 310):
-        world.put(world.keys.place(Place.READY, job_id(f"port:p{number}")), "heat_worker")
+    make_many_ready(world, 300)
     found, store = candidates(world)
     waiting = []
     for _ in range(3):
         assert found.refill()
         waiting.append(found.waiting)
-    assert [16, 32, 48] == waiting
+    assert [128, 256, 300] == waiting
     assert ["entries"] * 3 == store.calls
+
+
+def test_busy_workers_try_different_jobs() -> None:
+    """Each takes its share of a page; of what they take nothing is another's (``rules`` 25)."""
+    world = World()
+    make_many_ready(world, 128)
+    names = ("a", "b", "c", "d")
+    register(world, *names)
+    workers, now = Bookkeeping(world.keys).workers_prefix, world.clock.now
+    taken: list[JobId] = []
+    for name in names:
+        peers = Peers(world.store, workers, workers + name, now)
+        found = Candidates(
+            world.store, world.keys, peers, lambda _: True, random.Random(1), now, None
+        )
+        found.refill()
+        mine = [picked[0] for _ in range(found.waiting) if (picked := found.pick()) is not None]
+        assert 16 < len(mine) < 48
+        taken += mine
+    assert (128, 128) == (len(taken), len(set(taken)))
+
+
+def test_a_worker_without_a_share_takes_a_few_others() -> None:
+    """Nothing that is ready waits for a worker that has no time for it."""
+    world = World()
+    register(world, *(f"w{number:02}" for number in range(99)))
+    make_many_ready(world, 40)
+    found, _ = candidates(world)
+    found.refill()
+    assert 8 == found.waiting
+
+
+def test_whose_turn_a_job_is_changes_with_the_revisions() -> None:
+    """No job waits for long for one worker."""
+    world = World()
+    register(world, "other")
+    make_many_ready(world, 60)
+    workers = Bookkeeping(world.keys).workers_prefix
+    peers = Peers(world.store, workers, f"{workers}me", world.clock.now)
+    peers.look()
+    page = world.store.entries(world.keys.place_prefix(Place.READY))
+    own, others = peers.split(page)
+    assert (60, True, True) == (len(own) + len(others), bool(own), bool(others))
+    assert (others, own) == peers.split(attrs.evolve(page, revision=page.revision + 1024))
+
+
+def test_who_there_is_is_read_now_and_then() -> None:
+    """Not for every page; and one that is not registered any more counts itself."""
+    world = World()
+    store = FaultyStore(world.store)
+    workers = Bookkeeping(world.keys).workers_prefix
+    peers = Peers(store, workers, f"{workers}me", world.clock.now)
+    make_many_ready(world, 20)
+    page = world.store.entries(world.keys.place_prefix(Place.READY))
+    for _ in range(3):
+        peers.look()
+    assert ["entries"] == store.calls
+    register(world, "me", "other")
+    world.clock.advance(4.0)
+    peers.look()
+    assert (list(page.entries), []) == peers.split(page)
+    world.clock.advance(2.0)
+    peers.look()
+    assert 20 > len(peers.split(page)[0])
 
 
 class SlowPages(FaultyStore):
     """Takes a while for a page, as etcd does after many jobs without compaction."""
 
     clock: VirtualClock
+    pause: float = 0.05
 
     def entries(self, prefix: str, *, after: str = "", limit: int = 500, revision: int = 0) -> Page:
         """Read a page, slowly."""
-        self.clock.advance(0.05)
+        self.clock.advance(self.pause)
         return super().entries(prefix, after=after, limit=limit, revision=revision)
 
 
 def slow_candidates(world: World) -> tuple[Candidates, SlowPages]:
-    """Of a worker for whom every page is slow."""
+    """Of a worker for whom every page is slow, but no claim."""
     store = SlowPages(world.store)
     store.clock = world.clock
-    now = world.clock.now
-    return Candidates(store, world.keys, lambda _: True, random.Random(1), now, None), store
+    found, _ = candidates(world, store)
+    found.claimed_in(0.002)
+    for _ in range(3):
+        found.refill()
+        found.close()
+    store.calls.clear()
+    return found, store
 
 
 def test_where_pages_are_slow_a_busy_worker_watches() -> None:
     """Everything ready is read once; what comes, and what others take, it hears of."""
     world = World()
-    make_ready(world, 60)
-    for number in range(60, 200):
-        world.put(world.keys.place(Place.READY, job_id(f"port:p{number}")), "heat_worker")
+    make_many_ready(world, 200)
+    register(world, "other")
     found, store = slow_candidates(world)
     assert found.refill()
     world.delete(world.keys.place(Place.READY, job_id("port:p1")))
     assert found.refill()
     assert 200 == found.waiting
-    found.catch_up()
+    found.catch_up(8)
     assert 199 == found.waiting
     for number in range(2, 42):
         world.delete(world.keys.place(Place.READY, job_id(f"port:p{number}")))
     store.calls.clear()
-    found.catch_up()
+    found.catch_up(8)
     assert (159, False) == (found.waiting, "entries" in store.calls)
+
+
+def test_pages_that_are_slow_now_and_then_or_as_slow_as_claims_are_usual() -> None:
+    """The store, or this process, has much to do: nothing that a watch would mend."""
+    for claims, pause in ((0.002, 2), (0.04, 9), (None, 9)):
+        world = World()
+        make_many_ready(world, 600)
+        store = SlowPages(world.store)
+        store.clock = world.clock
+        found, _ = candidates(world, store)
+        if claims is not None:
+            found.claimed_in(claims)
+        for number in range(1, 20):
+            store.pause = 0.0 if number % (pause + 1) == 0 else 0.05
+            found.refill()
+        assert "watch" not in store.calls
 
 
 def test_whether_pages_are_slow_is_looked_at_again() -> None:
@@ -204,11 +303,34 @@ def test_whether_pages_are_slow_is_looked_at_again() -> None:
     found.refill()
     world.clock.advance(61.0)
     make_ready(world, 40)
-    found.catch_up()
+    found.catch_up(0)
     assert 16 == found.waiting
     store.calls.clear()
+    store.pause = 0.0
     found.refill()
-    assert ["entries", "watch"] == store.calls
+    assert ["entries"] == store.calls
+
+
+def test_a_busy_worker_reads_a_page_before_it_runs_short() -> None:
+    """So that results go out with as many claims as there are slots; on trouble, without."""
+    world = World()
+    make_many_ready(world, 150)
+    found, store = candidates(world)
+    found.refill()
+    while found.waiting > 8:
+        found.pick()
+    store.calls.clear()
+    found.catch_up(8)
+    assert [] == store.calls
+    found.catch_up(9)
+    assert ["entries"] == store.calls
+    while found.pick():
+        pass
+    store.fail("entries")
+    found.catch_up(1)
+    assert 0 == found.waiting
+    found.catch_up(1)
+    assert 128 == found.waiting
 
 
 def test_a_watch_that_fails_forgets_its_candidates() -> None:
@@ -218,10 +340,10 @@ def test_a_watch_that_fails_forgets_its_candidates() -> None:
     found.refill()
     found.refill()
     make_ready(world, 3)
-    found.catch_up()
+    found.catch_up(0)
     assert 3 == found.waiting
     store.fail("poll")
-    found.catch_up()
+    found.catch_up(0)
     assert 0 == found.waiting
     assert found.refill()
     assert 3 == found.waiting
@@ -234,7 +356,7 @@ def test_without_candidates_nothing_is_sent() -> None:
     """There is nothing to reserve, so the store is left alone."""
     _, lifecycle = queued()
     faulty(lifecycle).calls.clear()
-    assert ([], []) == worker_of(lifecycle)._claiming.carry_out((), (), 8)
+    assert ([], []) == worker_of(lifecycle)._claiming.carry_out((), (), 0)
     assert [] == faulty(lifecycle).calls
 
 

@@ -50,4 +50,4 @@ def failed_job_state(action: Action | str, reason: str) -> JobState:
 
 def _known(action: Action | str) -> Action:
     """An action never seen before ends like a change, which it is to Gohan."""
-    return Action(action) if action in set(Action) else Action.MODIFY
+    return Action(action) if action in _COMPLETED else Action.MODIFY

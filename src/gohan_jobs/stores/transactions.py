@@ -7,7 +7,7 @@ before the transaction; operations happen in order, so a ``Get`` sees what stand
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias, TypeVar
+from typing import NoReturn, TypeAlias, TypeVar
 
 import attrs
 
@@ -239,10 +239,7 @@ def check_form(transaction: Transaction) -> None:
         TypeError: a comparison's operand is not of its target's type.
         TransactionTooLarge: more than 128 operations.
     """
-    _written(transaction.success)
-    _written(transaction.failure)
-    _check_keys(transaction)
-    operations = _operations(transaction)
+    _, operations = _checked(transaction)
     if operations > MAX_OPERATIONS:
         raise TransactionTooLarge("", operations, MAX_OPERATIONS)
 
@@ -257,38 +254,44 @@ def check_size(transaction: Transaction, size: int) -> None:
         raise TransactionTooLarge(_largest(transaction), size, MAX_REQUEST_BYTES)
 
 
-def _check_keys(transaction: Transaction) -> None:
-    for key in keys_of(transaction):
-        check_key(key)
+def _checked(transaction: Transaction) -> tuple[set[str], int]:
+    """The keys that either branch may write, since only one is taken, and the operations."""
     for compare in transaction.compares:
+        check_key(compare.key)
         holds(compare, None)
-
-
-def _written(operations: tuple[Operation, ...]) -> set[str]:
-    """The keys a branch may write; either branch of a nested transaction, since only one is."""
     written: set[str] = set()
-    for step in operations:
-        if isinstance(step, Get):
-            continue
-        keys = (
-            _written(step.success) | _written(step.failure)
-            if isinstance(step, Transaction)
-            else {step.key}
-        )
-        if twice := written & keys:
-            raise ValueError(f"{min(twice)} is written twice in one transaction")
+    deepest = 0
+    for branch in (transaction.success, transaction.failure):
+        keys, operations = _checked_branch(branch)
         written |= keys
-    return written
-
-
-def _operations(transaction: Transaction) -> int:
+        deepest = max(deepest, operations)
     own = max(len(transaction.compares), len(transaction.success), len(transaction.failure))
-    nested = (
-        _operations(step)
-        for step in transaction.success + transaction.failure
-        if isinstance(step, Transaction)
-    )
-    return own + max(nested, default=0)
+    return written, own + deepest
+
+
+def _checked_branch(operations: tuple[Operation, ...]) -> tuple[set[str], int]:
+    """The keys that a branch may write, and the operations of its largest transaction."""
+    written: set[str] = set()
+    deepest = 0
+    for step in operations:
+        if isinstance(step, Transaction):
+            keys, inner = _checked(step)
+            deepest = max(deepest, inner)
+            if not written.isdisjoint(keys):
+                _refuse_twice(written & keys)
+            written |= keys
+            continue
+        key = step.key
+        check_key(key)
+        if not isinstance(step, Get):
+            if key in written:
+                _refuse_twice({key})
+            written.add(key)
+    return written, deepest
+
+
+def _refuse_twice(keys: set[str]) -> NoReturn:
+    raise ValueError(f"{min(keys)} is written twice in one transaction")
 
 
 def _largest(transaction: Transaction) -> str:

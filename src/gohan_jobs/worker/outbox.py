@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from gohan_jobs.exceptions import StoreError, TransactionTooLarge
+from gohan_jobs.keys import ResourcePath
 from gohan_jobs.stores.base import TransactionResult
 from gohan_jobs.worker.claiming import Claiming, Reserved
 from gohan_jobs.worker.ending import Ending
@@ -102,12 +103,11 @@ class Outbox:
 
     def _together(self, most: int) -> list[Ending]:
         """The first ones: no request writes a key twice, nor much more than a mebibyte."""
-        found: list[Ending] = []
+        found: dict[ResourcePath, Ending] = {}
         size = 0
         for ending in self._endings[:most]:
             size += ending.size
-            written = any(ending.path == other.path for other in found)
-            if found and (written or size > _MOST_BYTES):
+            if found and (ending.path in found or size > _MOST_BYTES):
                 break
-            found.append(ending)
-        return found
+            found[ending.path] = ending
+        return list(found.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 from gohan_jobs.codec import Spelling, dumps
@@ -26,6 +28,7 @@ __all__ = ["finish_of", "too_large", "unwritable"]
 
 _LONGEST_REASON = 2_000
 _LONGEST_ERROR = 8_000
+_QUOTES_NOTHING = re.compile(r"Stack [A-Z]+ (started|completed successfully)")
 
 
 def finish_of(claim: Claim, outcome: Done | GiveUp, redactor: Redactor) -> Finish:
@@ -157,8 +160,10 @@ def _failure(claim: Claim, outcome: GiveUp, redactor: Redactor) -> Finish:
 
 
 def _scrubbed(claim: Claim, stack: HeatStack | None, redactor: Redactor) -> HeatStack | None:
-    """Heat may quote a parameter in its reason."""
+    """Heat may quote a parameter in its reason, but not in what it says when all is well."""
     if stack is None or not stack.status_reason:
+        return stack
+    if _QUOTES_NOTHING.fullmatch(stack.status_reason):
         return stack
     reason = redactor.scrub(stack.status_reason, secrets_of(claim, redactor))
     return attrs.evolve(stack, status_reason=reason)

@@ -25,9 +25,9 @@ from gohan_jobs.worker.context import Contexts
 from gohan_jobs.worker.ending import Ending, Endings
 from gohan_jobs.worker.executors import Executor
 from gohan_jobs.worker.judging import Judge
-from gohan_jobs.worker.peers import Peers
 from gohan_jobs.worker.options import WorkerOptions
 from gohan_jobs.worker.outbox import Outbox
+from gohan_jobs.worker.peers import Peers
 from gohan_jobs.worker.preemptions import Preemptions
 from gohan_jobs.worker.registration import Registration
 from gohan_jobs.worker.returned import (
@@ -107,9 +107,7 @@ class Worker:
         )
         self._claims: dict[JobId, Claim] = {}
         peers = Peers(store, queue.own.workers_prefix, queue.own.worker(worker_id), clock.now)
-        self._candidates = Candidates(
-            store, queue.keys, peers, self._accepts, rng, clock.now, wake
-        )
+        self._candidates = Candidates(store, queue.keys, peers, self._accepts, rng, clock.now, wake)
         self._claiming = Claiming(
             store,
             codec=codec,
