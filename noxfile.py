@@ -261,9 +261,12 @@ def chaos(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks, one after the other; name some to run only these."""
-    _install(session, "tests", extras="[etcd]")
-    every = sorted(ROOT.glob("benchmarks/*.py"))
-    programs = [str(path) for path in every if "__main__" in path.read_text(encoding="utf-8")]
-    for program in session.posargs or programs:
-        session.run("python", program)
+    """The benchmarks, one after the other; or one, with its arguments."""
+    _install(session, "tests", "bench", extras="[etcd]")
+    if session.posargs:
+        session.run("python", *session.posargs)
+        return
+    for path in sorted(ROOT.glob("benchmarks/*.py")):
+        if "__main__" in path.read_text(encoding="utf-8"):
+            arguments = ["--taskflow"] if path.stem == "throughput" else []
+            session.run("python", str(path), *arguments)

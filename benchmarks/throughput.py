@@ -38,10 +38,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
-from contenders import GO, KINDS, Sample, board, queued
+from contenders import GO, KEYS, KINDS, Sample, board, queued
 from estates import SCHEMAS, TEMPLATE_REF, ref, template, thing
 
 from gohan_jobs.clock import SystemClock
+from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Lifecycle
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.simulated import SimulatedHeat
@@ -85,7 +86,9 @@ def prepare(endpoints: Sequence[str], jobs: int) -> float:
         for number in range(jobs):
             lifecycle.submit(thing(number), ref(number))
         began = time.perf_counter()
-        lifecycle.run_until_idle()
+        ready = KEYS.place_prefix(Place.READY)
+        while lifecycle.run_until_idle() or store.count(ready) < jobs:
+            pass  # etcd tells a watch that has just begun only ten times a second
         seconds = time.perf_counter() - began
         lifecycle.close()
     return jobs / seconds
