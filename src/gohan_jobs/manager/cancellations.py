@@ -182,7 +182,6 @@ class Cancellations:
         self, name: str, asked: Entry, job_id: JobId | None, reason: str, by: str = ""
     ) -> None:
         """Take back a request that can't be carried out, and say so."""
-        self._asked.pop(name, None)
         resource, version = ResourceRef("", name), None
         if job_id is not None:
             resource = ResourceRef(job_id.resource_type, job_id.resource_id)
@@ -191,3 +190,4 @@ class Cancellations:
             resource=resource, version=version, request=_CANCEL, reason=reason, by=by
         )
         drop_request(self._desk, asked, told)
+        self._asked.pop(name, None)

@@ -228,9 +228,10 @@ class Desk:
 
     def pardon(self, key: str) -> None:
         """A key that could not be used now can be, or is gone."""
-        known = self.quarantine.pop(key, None)
+        known = self.quarantine.get(key)
         if known is not None:
             self.commit(self.queue.pardon(key, known[1]))
+            del self.quarantine[key]
             self.pardon(self.queue.own.quarantine(key))  # likewise
 
     def now_text(self) -> str:

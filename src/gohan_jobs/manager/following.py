@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from gohan_jobs.board import Tracked
-from gohan_jobs.exceptions import InvalidKey
+from gohan_jobs.exceptions import InvalidKey, StoreError
 from gohan_jobs.keys import Keys, Place, ResourcePath
 from gohan_jobs.manager.changes import Pending
 from gohan_jobs.manager.desk import Desk
@@ -56,6 +57,7 @@ class Follower:
         self._loader = loader
         self._wake = wake
         self._watches: list[tuple[Watch, Callable[[Event], None]]] = []
+        self._line: deque[tuple[Callable[[Event], None], Event]] = deque()
         self.revision: int = 0
 
     def follow(self, revision: int) -> None:
@@ -80,22 +82,34 @@ class Follower:
         for watch, _ in self._watches:
             watch.close()
         self._watches.clear()
+        self._line.clear()
 
-    def drain(self) -> bool:
-        """Take in what the watches have; whether there was anything.
+    def listen(self) -> None:
+        """Put what the watches have in line.
 
         Raises:
             StoreError: events may be lost: everything is to be read again.
         """
-        heard = False
         for watch, handle in self._watches:
             batch = watch.poll()
-            if batch is None:
-                continue
-            self.revision = max(self.revision, batch.revision)
-            for event in batch.events:
-                heard = True
+            if batch is not None:
+                self.revision = max(self.revision, batch.revision)
+                self._line.extend((handle, event) for event in batch.events)
+
+    def take_in(self) -> bool:
+        """Take in what is in line; whether there was anything.
+
+        Raises:
+            StoreError: from a read or write about an event, which stays in line.
+        """
+        heard = bool(self._line)
+        while self._line:
+            handle, event = self._line.popleft()
+            try:
                 handle(event)
+            except StoreError:
+                self._line.appendleft((handle, event))
+                raise
         return heard
 
     # Resources.

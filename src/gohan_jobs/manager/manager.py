@@ -17,7 +17,9 @@ from gohan_jobs.exceptions import (
     NotLeader,
     StoreError,
     StoreFull,
+    StoreRefused,
     StoreUnavailable,
+    WrongCluster,
 )
 from gohan_jobs.keyspace import check_format, foreign_cluster, initial_marks, moved_marks
 from gohan_jobs.manager.desk import Desk, ManagerOptions
@@ -161,10 +163,9 @@ class Manager:
         except (NotLeader, Compacted):
             self._unload()
             return True
-        except (StoreUnavailable, StoreFull):
-            raise  # nothing was written, and what was to be done is still in line
-        except StoreError:
-            self._unload()
+        except StoreError as error:
+            if not _changes_nothing(error):
+                self._unload()
             raise
         except Degraded as error:
             self._unload()
@@ -222,10 +223,11 @@ class Manager:
 
     def _drain(self) -> bool:
         try:
-            return self._follower.drain()
+            self._follower.listen()
         except StoreError:
             self._unload()  # events may be lost
             raise
+        return self._follower.take_in()
 
     def _unload(self) -> None:
         self._loaded = False
@@ -257,3 +259,12 @@ class Manager:
             if not self._accepted:
                 raise Degraded("the store is another cluster than the one worked on before")
             self._desk.commit(moved_marks(self._store, own))
+
+
+def _changes_nothing(error: StoreError) -> bool:
+    """Whether what was read still holds: nothing was written, and what was to be done is in line.
+
+    Where another cluster answers, nothing does.
+    """
+    refused = isinstance(error, StoreUnavailable | StoreFull | StoreRefused)
+    return refused and not isinstance(error, WrongCluster)

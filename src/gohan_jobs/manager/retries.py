@@ -146,7 +146,6 @@ class Retries:
 
     def _drop(self, asked: _Asked, reason: str) -> None:
         """Take back a request that can't be carried out, and say so."""
-        self._asked.pop(asked.path, None)
         by = "" if asked.request is None else asked.request.by
         version = None if asked.request is None else asked.request.version
         resource = asked.resource or ResourceRef("", asked.path)
@@ -154,6 +153,7 @@ class Retries:
             resource=resource, version=version, request=_RETRY, reason=reason, by=by
         )
         drop_request(self._desk, asked.entry, told)
+        self._asked.pop(asked.path, None)
 
     def _tell(self, asked: _Asked) -> None:
         assert asked.request is not None  # noqa: S101 - it was carried out
