@@ -63,6 +63,7 @@ api_modules = [
     "gohan_jobs.operations.operating",
     "gohan_jobs.operations.dumping",
     "gohan_jobs.operations.restoring",
+    "gohan_jobs.operations.undoing",
     "gohan_jobs.diagnosis",
     "gohan_jobs.diagnosis.examination",
     "gohan_jobs.inspection.inspector",

@@ -19,12 +19,14 @@ from gohan_jobs.cli import acting
 from gohan_jobs.cli.main import main
 from gohan_jobs.cli.stored import read_stored
 from gohan_jobs.clock import SystemClock
+from gohan_jobs.exceptions import StoreUnavailable, UnsupportedFormat
 from gohan_jobs.keys import Keys
 from gohan_jobs.operations.operating import Operator
+from gohan_jobs.operations.restoring import LOADING
 from gohan_jobs.orchestrators.simulated import SimulatedHeat
 from gohan_jobs.records import StateRecord, WorkerState
 from gohan_jobs.results import Completed, Superseded
-from gohan_jobs.stores.base import Put, Store, Transaction
+from gohan_jobs.stores.base import Put, Store, Transaction, TransactionResult, scan
 from gohan_jobs.stores.memory import MemoryStore
 from worlds import NETWORK, PORT, SCHEMAS, World
 
@@ -410,6 +412,38 @@ def test_load(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     other.transact(Transaction((), (Put("/state/a/b", b""),)))
     expected = (1, "Error: the keyspace: is not empty: /state/a/b")
     assert expected == failed(call("load", file, "--yes", schemas=False))
+
+
+def test_a_load_that_is_cut_off_says_how_to_go_on(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest is loaded by the same command, or what is there is taken back."""
+    running(world)
+    file = tmp_path / "dump"
+    call("dump", file, schemas=False)
+
+    class Failing(Kept):
+        writes = 0
+
+        def transact(self, transaction: Transaction) -> TransactionResult:
+            self.writes += 1
+            if self.writes == 3:
+                raise StoreUnavailable("no answer")
+            return super().transact(transaction)
+
+    other = Failing(clock=world.clock)
+    monkeypatch.setattr("gohan_jobs.cli.deployment.open_store", lambda *_: other)
+    result = call("load", file, "--yes", schemas=False)
+    half = str(UnsupportedFormat(LOADING, "1"))
+    assert [half, "Error: no answer"] == result.stderr.splitlines()
+    keys = sum(len(page.entries) for page in scan(other, "/")) - 1
+    told = [f"{keys} keys removed: nothing of the load is left"]
+    assert (0, told) == said(call("load", file, "--undo", "--yes", schemas=False))
+    assert [()] == [tuple(page.entries) for page in scan(other, "/")]
+    other.writes = 0
+    call("load", file, "--yes", schemas=False)
+    found = call("load", file, "--undo", "--yes", "--json", schemas=False)
+    assert {"removed": keys} == json.loads(found.stdout)
 
 
 def test_load_without_jobs(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from gohan_jobs.exceptions import OperationRefused, StoreUnavailable, Unsupporte
 from gohan_jobs.keys import JobId, Keys, Place
 from gohan_jobs.operations.dumping import DUMP_FORMAT, Dumped, DumpHeader, dump, read_dump
 from gohan_jobs.operations.restoring import LOADING, Loaded, Restorer
+from gohan_jobs.operations.undoing import undo_load
 from gohan_jobs.queue import Queue
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.stores.base import Compare, Delete, Put, Transaction, TransactionResult, scan
@@ -237,6 +238,163 @@ def test_a_load_that_is_cut_off_goes_on(monkeypatch: pytest.MonkeyPatch) -> None
         revision = store.revision()
         load(store, found)
         assert revision == store.revision()
+
+
+def large(key: str, size: int) -> str:
+    """A line of a dump."""
+    return json.dumps({"key": key, "text": "x" * size, "create": 2, "mod": 2})
+
+
+def file_of(*rows: str) -> list[bytes]:
+    """A dump's lines."""
+    return [row.encode() for row in (HEADER, *rows, json.dumps({"entries": len(rows)}))]
+
+
+def test_all_that_can_not_be_loaded_is_named_before_anything_is_written() -> None:
+    """Values over the store's limit, doubled keys and strange ones; in one error."""
+    key = "/config/v2.0/networks/"
+    notes = "/gohan-jobs/jobs/x"
+    found = file_of(
+        large(f"{key}1", 1_600_000),
+        large(f"{key}2", 10),
+        large(f"{key}2", 10),
+        large("/etc/passwd", 1),
+        large(notes, 1_572_700),
+        large("/state/" + "k" * 800_000, 10),
+    )
+    store = MemoryStore()
+    told = refusal(store, found).removeprefix("the dump: can't be loaded: ").split("; ")
+    assert [
+        f"{key}1: 1600095 bytes to write, the store takes 1572800",
+        f"{key}2: stands in the dump twice",
+        "/etc/passwd: is none of a deployment's keys",
+        f"{notes}: 1572913 bytes to write, the store takes 1572800",
+    ] == told[:4]
+    assert told[4].startswith("/state/kkk")
+    assert 5 == len(told)
+    assert (1, {}) == (store.revision(), everything(store))
+
+
+@pytest.mark.parametrize("key", ["/config/v2.0/networks/n1", "/config/v2.0/networks/\u65e5"])
+def test_the_largest_value_that_a_store_takes(key: str) -> None:
+    """It is loaded; one byte more is refused by the survey, and not by the store."""
+    reason = refusal(MemoryStore(), file_of(large(key, 1_600_000)))
+    overhead = int(reason.split(": ")[1].split()[0]) - 1_600_000
+    store = MemoryStore()
+    most = 1_572_864 - 64 - overhead
+    assert 1 == load(store, file_of(large(key, most))).entries
+    assert {key: b"x" * most} == everything(store)
+    store = MemoryStore()
+    assert f"{key}: 1572801 bytes to write, the store takes 1572800" == refusal(
+        store, file_of(large(key, most + 1))
+    )
+    assert {} == everything(store)
+
+
+def test_long_keys_are_written_in_smaller_batches() -> None:
+    """A key counts twice: it is compared, too."""
+    rows = [large(f"/state/{number}/" + "\u65e5" * 10_000, 1) for number in range(50)]
+    assert 50 == load(MemoryStore(), file_of(*rows)).entries
+
+
+def undo(store: MemoryStore, found: Iterable[bytes]) -> int:
+    """Take back a load of a dump's lines."""
+    found = list(found)
+    return undo_load(store, lambda: found)
+
+
+def test_a_load_that_was_cut_off_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever write failed, nothing is left of it; a taking back that fails is repeated."""
+    for module in ("restoring", "undoing"):
+        monkeypatch.setattr(f"gohan_jobs.operations.{module}._KEYS", 7)
+    found = lines(busy().store)
+    whole = Failing(cluster_id=OTHER)
+    load(whole, found)
+    for number in range(2, -whole.left):
+        store = Failing(cluster_id=OTHER)
+        store.left = number
+        with pytest.raises(StoreUnavailable):
+            load(store, found)
+        there = len(everything(store)) - 1
+        store.left = 2
+        if there > 7:
+            with pytest.raises(StoreUnavailable):
+                undo(store, found)
+            assert LOADING.encode() == everything(store)["/gohan-jobs/format"]
+            there -= 7
+        store.left = -1
+        assert there == undo(store, found)
+        assert {} == everything(store)
+        load(store, found)
+        assert everything(whole).keys() == everything(store).keys()
+
+
+def half(found: Iterable[bytes]) -> Failing:
+    """A store in which a load was cut off."""
+    store = Failing(cluster_id=OTHER)
+    store.left = 3
+    with pytest.raises(StoreUnavailable):
+        load(store, found)
+    store.left = -1
+    return store
+
+
+def test_what_is_not_taken_back() -> None:
+    """What was loaded whole, what is empty, and what the dump does not hold."""
+    found = lines(busy().store)
+    whole = MemoryStore(cluster_id=OTHER)
+    load(whole, found)
+    for store in (whole, MemoryStore()):
+        revision = store.revision()
+        with pytest.raises(OperationRefused, match="no load was cut off here"):
+            undo(store, found)
+        assert revision == store.revision()
+    strange = {
+        "/state/a/b": "/state/a/b: is not of this dump",
+        "/config/v2.0/networks/n1": "/config/v2.0/networks/n1: holds another value than the dump",
+    }
+    for key, reason in strange.items():
+        store = half(found)
+        store.transact(Transaction((), (Put(key, b"theirs"),)))
+        before = everything(store)
+        with pytest.raises(OperationRefused, match=f"{reason}: nothing was taken back"):
+            undo(store, found)
+        assert before == everything(store)
+
+
+def test_somebody_works_where_a_load_is_taken_back() -> None:
+    """Between looking and removing a key changes: nothing is removed with it."""
+    found = lines(busy().store)
+    store = half(found)
+
+    class Raced(Failing):
+        def transact(self, transaction: Transaction) -> TransactionResult:
+            key = "/config/v2.0/networks/n1"
+            super().transact(Transaction((), (Put(key, b"theirs"),)))
+            return super().transact(transaction)
+
+    before = everything(store)
+    store.__class__ = Raced
+    with pytest.raises(OperationRefused, match="somebody else works in this keyspace"):
+        undo(store, found)
+    assert {**before, "/config/v2.0/networks/n1": b"theirs"} == everything(store)
+
+
+def test_who_meets_a_half_loaded_keyspace_is_told_what_to_do() -> None:
+    """In the error that keeps everything else from starting, and by the one who loads."""
+    found = lines(busy().store)
+    store = half(found)
+    world = World(templates={})
+    world.store = store
+    with pytest.raises(UnsupportedFormat, match=r"load FILE` with the same dump .* --undo"):
+        world.peer().step()
+    restorer = Restorer(store, lambda: lines(World().store))
+    with pytest.raises(OperationRefused, match="is not empty"):
+        restorer.load()
+    assert restorer.unfinished
+    again = Restorer(store, lambda: found)
+    again.load()
+    assert not again.unfinished
 
 
 def test_what_was_whole_is_not_made_whole_again() -> None:

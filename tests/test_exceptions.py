@@ -97,6 +97,13 @@ ERRORS = [
     (OperationRefused("port:p1", "there is no config"), "port:p1: there is no config"),
     (Degraded("500 configs gone"), "500 configs gone"),
     (UnsupportedFormat("2", "1"), "keyspace format '2'; this release supports '1'"),
+    (
+        UnsupportedFormat("loading", "1"),
+        (
+            "the keyspace is half loaded: `gohan-jobs load FILE` with the same dump loads the "
+            "rest, `gohan-jobs load FILE --undo` takes back what is there"
+        ),
+    ),
     (WaitTimeout("port:1", 2, 0.5), "port:1 version 2: no result after 0.5 s"),
 ]
 

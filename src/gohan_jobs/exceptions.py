@@ -498,6 +498,8 @@ class Degraded(GohanJobsError):
 class UnsupportedFormat(GohanJobsError):
     """The keyspace was written by a release this one can't work beside (``rules`` 21).
 
+    Or a dump is being loaded into it, or was in part: then the message says how to go on.
+
     Attributes:
         found: the format found under our own prefix.
         supported: the one this release writes.
@@ -509,6 +511,11 @@ class UnsupportedFormat(GohanJobsError):
         self.supported = supported
 
     def __str__(self) -> str:
+        if self.found == "loading":  # the mark of `operations.restoring`
+            return (
+                "the keyspace is half loaded: `gohan-jobs load FILE` with the same dump loads the "
+                "rest, `gohan-jobs load FILE --undo` takes back what is there"
+            )
         return f"keyspace format {self.found!r}; this release supports {self.supported!r}"
 
 

@@ -113,7 +113,7 @@ def _keyspace(facts: Facts) -> Iterator[Finding]:
             "keyspace",
             f"the keyspace's format is {store.format!r}, this release works with "
             f"{store.supported!r}",
-            "repeat `gohan-jobs load`"
+            "repeat `gohan-jobs load FILE` with the same dump, or take it back with --undo"
             if store.format == "loading"
             else "use the release that wrote it",
         )

@@ -9,21 +9,24 @@ where it tells something.
 What hangs on a lease is left out, too: its owner is not there. A job that was being worked on comes
 back as waiting, and as begun, so that it goes on and nobody forgets the stack it may have.
 
-Until all is there the keyspace's format says ``loading``, so that no job manager starts on a half.
+What can't be loaded is found before anything is written. Until all is there the keyspace's format
+says ``loading``, so that no job manager starts on a half; a load that was cut off is repeated, or
+taken back (:mod:`gohan_jobs.operations.undoing`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 
 from gohan_jobs.bookkeeping import Bookkeeping, Held, JobNotes, Quarantined, RetryRequest
-from gohan_jobs.exceptions import InvalidKey, InvalidRecord, OperationRefused
-from gohan_jobs.keys import JobId, Keys, Place
-from gohan_jobs.operations.dumping import Dumped, DumpHeader, dumped_entries, is_dumped, read_dump
+from gohan_jobs.exceptions import InvalidRecord, OperationRefused
+from gohan_jobs.keys import JobId, Keys
+from gohan_jobs.operations.dumping import Dumped, dumped_entries
+from gohan_jobs.operations.survey import Revisions, Survey, creation, digest
 from gohan_jobs.stores.base import Compare, Delete, Operation, Put, Store, Transaction
+from gohan_jobs.stores.transactions import request_bytes
 
 __all__ = ["LOADING", "Loaded", "Restorer"]
 
@@ -52,14 +55,6 @@ class Loaded:
     put_back: tuple[JobId, ...]
 
 
-@attrs.frozen
-class _Revisions:
-    """When a key was created and changed last."""
-
-    create: int
-    mod: int
-
-
 class Restorer:
     """Loads one dump.
 
@@ -73,108 +68,64 @@ class Restorer:
         self, store: Store, lines: Callable[[], Iterable[bytes]], keys: Keys | None = None
     ) -> None:
         self._store = store
-        self._lines = lines
         self._keys = keys or Keys()
         self._own = Bookkeeping(self._keys)
-        self._old: dict[str, _Revisions] = {}
-        self._new: dict[str, _Revisions] = {}
-        self._names: set[str] = set()
-        self._working: dict[JobId, None] = {}
-        self._preempted: set[str] = set()
-        self._documents: list[tuple[int, str]] = []
-        self._format: bytes | None = None
+        self._survey = Survey(lines, self._keys)
+        self._new: dict[str, Revisions] = {}
         self._digests: dict[str, bytes] = {}
         self._there: dict[str, bytes] = {}
         self._whole = False
+        self._unfinished = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the keyspace was half loaded when it was looked at last."""
+        return self._unfinished
 
     def load(self) -> Loaded:
         """Write what is not there yet, and verify all of it; to be repeated after an error.
 
         Raises:
-            OperationRefused: the file is no whole dump, or redacted; the keyspace has something
-                else, or a leader.
-            StoreError: the store failed; load again, and it goes on.
+            OperationRefused: the file is no whole dump, or redacted, or a key of it can't be
+                loaded, and nothing was written; or the keyspace has something else, or a leader.
+            StoreError: the store failed; load again, and it goes on, or take it back with
+                :func:`~gohan_jobs.operations.undoing.undo_load`.
         """
-        self._survey()
+        self._survey.read()
+        self._survey.check()
         self._check_empty()
         self._whole = self._begin()
         for phase in (self._earlier, self._is_config, self._is_other):
-            self._write(item for item in self._items() if phase(item))
+            self._write(item for item in self._survey.items() if phase(item))
         self._write(iter(self._sorted_documents()))
         self._note_new_revisions()
-        self._write(filter(None, map(self._translated, self._items())))
+        self._write(filter(None, map(self._translated, self._survey.items())))
         if not self._whole:
             self._end()
         self._verify()
         return Loaded(
             entries=len(self._digests),
-            left_out=len(self._names - self._digests.keys() - self._marks),
-            put_back=tuple(self._returning()),
+            left_out=len(self._survey.digests.keys() - self._digests.keys() - self._survey.marks),
+            put_back=tuple(self._survey.returning()),
         )
-
-    # Reading.
-
-    def _items(self) -> Iterator[Dumped]:
-        return (item for item in read_dump(self._lines()) if isinstance(item, Dumped))
-
-    def _survey(self) -> None:
-        """What is in the file, and that all of it is."""
-        for item in read_dump(self._lines()):
-            if isinstance(item, DumpHeader):
-                if item.redacted:
-                    raise OperationRefused("the dump", "its secrets are masked: it can't be loaded")
-            elif not is_dumped(self._keys, item.key):
-                raise OperationRefused(item.key, "is none of a deployment's keys")
-            elif item.key in self._names:
-                raise OperationRefused(item.key, "stands in the dump twice")
-            else:
-                self._survey_one(item)
-
-    def _survey_one(self, item: Dumped) -> None:
-        keys, key = self._keys, item.key
-        self._names.add(key)
-        if key.startswith((keys.config, keys.jobs, self._own.jobs_prefix)):
-            self._old[key] = _Revisions(item.create, item.mod)
-        if key.startswith(keys.all_jobs):
-            self._documents.append((item.create, key))
-        if key.startswith(keys.place_prefix(Place.WORKING)):
-            self._found_working(key)
-        if key.startswith(self._own.preempt_prefix):
-            self._preempted.add(key)
-        if key == self._own.format_key:
-            self._format = item.value
-
-    def _found_working(self, key: str) -> None:
-        try:
-            job_id = self._keys.job_id_in(self._keys.place_prefix(Place.WORKING), key)
-        except InvalidKey:
-            return
-        self._working[job_id] = None
-
-    def _returning(self) -> Iterator[JobId]:
-        """Jobs that were being worked on; the leader ends those that were to be ended."""
-        for job_id in self._working:
-            if self._own.preempt(job_id) not in self._preempted:
-                yield job_id
 
     # Before and after.
 
     def _check_empty(self) -> None:
-        waiting = {self._keys.place(Place.WAITING, job_id) for job_id in self._working}
-        known = self._names | waiting | self._marks
+        survey = self._survey
+        known = survey.digests.keys() | survey.marks | {item.key for item in survey.put_back()}
         strangers: list[str] = []
+        self._there, self._digests = {}, {}
         for entry in dumped_entries(self._store, self._keys, self._store.revision()):
-            self._there[entry.key] = _digest(entry.value)
+            self._there[entry.key] = digest(entry.value)
             if entry.lease or entry.key not in known:
                 strangers.append(entry.key)
+        mark = self._there.get(self._own.format_key)
+        self._unfinished = mark == digest(LOADING.encode())
         if strangers:
             more = len(strangers) - _NAMED
             named = ", ".join(strangers[:_NAMED]) + (f" and {more} more" if more > 0 else "")
             raise OperationRefused("the keyspace", f"is not empty: {named}")
-
-    @property
-    def _marks(self) -> set[str]:
-        return {self._own.format_key, self._own.cluster_key}
 
     def _begin(self) -> bool:
         """Mark the keyspace as half; whether it is whole already."""
@@ -183,8 +134,9 @@ class Restorer:
         if found is None:
             put = Put(key, LOADING.encode())
             self._transact(Transaction((Compare.absent(key), self._no_leader), (put,)), key)
+            self._unfinished = True
             return False
-        if found.value not in {LOADING.encode(), self._format}:
+        if found.value not in {LOADING.encode(), self._survey.format}:
             raise OperationRefused(key, "says that the keyspace is another release's")
         return found.value != LOADING.encode()
 
@@ -192,11 +144,12 @@ class Restorer:
         """The keyspace is whole, and in this cluster from now on: revisions count from here."""
         key, cluster = self._own.format_key, self._own.cluster_key
         operations: tuple[Operation, ...] = (Delete(key),)
-        if self._format is not None:
+        if self._survey.format is not None:
             here = self._store.cluster_id().encode()
-            operations = (Put(key, self._format), Put(cluster, here))
+            operations = (Put(key, self._survey.format), Put(cluster, here))
         half = Compare.value_is(key, LOADING.encode())
         self._transact(Transaction((half, self._no_leader), operations), key)
+        self._unfinished = False
 
     @property
     def _no_leader(self) -> Compare:
@@ -210,7 +163,7 @@ class Restorer:
 
     def _earlier(self, item: Dumped) -> bool:
         """A result, or a copy, of what stood at its config's key before."""
-        config = self._old.get(self._keys.config + self._path(item.key))
+        config = self._survey.revisions.get(self._keys.config + self._path(item.key))
         return config is not None and item.mod < config.mod and self._is_plain(item)
 
     def _is_config(self, item: Dumped) -> bool:
@@ -229,37 +182,31 @@ class Restorer:
 
     def _is_plain(self, item: Dumped) -> bool:
         """Whether it comes back as it is."""
-        working = self._keys.place_prefix(Place.WORKING)
-        left_out = item.leased or item.key in self._marks or item.key.startswith(working)
-        return not left_out and not item.key.startswith(self._about_revisions)
-
-    @property
-    def _about_revisions(self) -> tuple[str, ...]:
-        own = self._own
-        return own.jobs_prefix, own.quarantine_prefix, own.held_prefix, own.retries_prefix
+        about_revisions = item.key.startswith(self._survey.about_revisions)
+        return not self._survey.is_left_out(item) and not about_revisions
 
     def _sorted_documents(self) -> Iterator[Dumped]:
         """Jobs in the order in which they were planned, then the places of those put back."""
         by_key = {
-            item.key: item for item in self._items() if item.key.startswith(self._keys.all_jobs)
+            item.key: item
+            for item in self._survey.items()
+            if item.key.startswith(self._keys.all_jobs)
         }
-        for _, key in sorted(self._documents):
+        for _, key in sorted(self._survey.documents):
             yield by_key[key]
-        for job_id in self._returning():
-            key = self._keys.place(Place.WAITING, job_id)
-            yield Dumped(key=key, value=job_id.handler.encode(), create=0, mod=0)
+        yield from self._survey.put_back()
 
     # What is about revisions.
 
     def _note_new_revisions(self) -> None:
         for entry in dumped_entries(self._store, self._keys, self._store.revision()):
-            if entry.key in self._old:
-                self._new[entry.key] = _Revisions(entry.create_revision, entry.mod_revision)
+            if entry.key in self._survey.revisions:
+                self._new[entry.key] = Revisions(entry.create_revision, entry.mod_revision)
 
     def _translated(self, item: Dumped) -> Dumped | None:
         """What is about revisions, about those that are now; None for what is void, or another."""
         own = self._own
-        if item.leased or not item.key.startswith(self._about_revisions):
+        if item.leased or not item.key.startswith(self._survey.about_revisions):
             return None
         try:
             if item.key.startswith(own.jobs_prefix):
@@ -282,7 +229,9 @@ class Restorer:
         keys = self._keys
         config = keys.config + notes.path
         template = f"{keys.config}{keys.templates}{notes.template_id}"
-        working = item.key.removeprefix(self._own.jobs_prefix) in set(map(str, self._working))
+        working = item.key.removeprefix(self._own.jobs_prefix) in set(
+            map(str, self._survey.working)
+        )
         return attrs.evolve(
             notes,
             begun=notes.begun or working,
@@ -291,21 +240,25 @@ class Restorer:
             template_revision=self._same(template, notes.template_revision) or 0,
         )
 
+    def _revisions(self, key: str) -> tuple[Revisions | None, Revisions | None]:
+        """A key's in the dump, and now."""
+        return self._survey.revisions.get(key), self._new.get(key)
+
     def _created(self, config: str, create: int) -> int:
         """The create revision of the same config; one that never was if it is another by now."""
-        old, new = self._old.get(config), self._new.get(config)
+        old, new = self._revisions(config)
         if create == 0:
             return 0
         return _NEVER if old is None or new is None or old.create != create else new.create
 
     def _modified(self, config: str, mod: int) -> int:
         """A mod revision that stands to those of the same config as it did."""
-        old, new = self._old.get(config), self._new.get(config)
+        old, new = self._revisions(config)
         return mod if mod == 0 or old is None or new is None else new.mod - (old.mod - mod)
 
     def _same(self, key: str, mod: int) -> int | None:
         """The mod revision of a key now, if it was that one; None if it was another."""
-        old, new = self._old.get(key), self._new.get(key)
+        old, new = self._revisions(key)
         return None if old is None or new is None or old.mod != mod else new.mod
 
     def _quarantined(self, item: Dumped) -> Quarantined | None:
@@ -333,10 +286,10 @@ class Restorer:
         batch: list[Dumped] = []
         size = 0
         for item in items:
-            self._digests[item.key] = _digest(item.value)
+            self._digests[item.key] = digest(item.value)
             if not self._is_missing(item):
                 continue
-            length = len(item.key) + len(item.value)
+            length = request_bytes(creation([item], self._keys))
             if batch and (len(batch) >= _KEYS or size + length > _BYTES):
                 self._write_batch(batch)
                 batch, size = [], 0
@@ -358,9 +311,7 @@ class Restorer:
         """Write some keys, all or none, unless they are there already."""
         missing = batch
         while missing:
-            compares = [Compare.absent(item.key) for item in missing]
-            puts = tuple(Put(item.key, item.value) for item in missing)
-            if self._store.transact(Transaction((self._no_leader, *compares), puts)).succeeded:
+            if self._store.transact(creation(missing, self._keys)).succeeded:
                 return
             if self._store.get(self._keys.leader) is not None:
                 raise OperationRefused(self._keys.leader, "a job manager works in this keyspace")
@@ -375,14 +326,10 @@ class Restorer:
     def _verify(self) -> None:
         """Read all of it again, and compare."""
         found = {
-            entry.key: _digest(entry.value)
+            entry.key: digest(entry.value)
             for entry in dumped_entries(self._store, self._keys, self._store.revision())
-            if entry.key not in self._marks
+            if entry.key not in self._survey.marks
         }
         for key in sorted(found.keys() | self._digests.keys()):
             if found.get(key) != self._digests.get(key):
                 raise OperationRefused(key, "is not as in the dump, though it was loaded")
-
-
-def _digest(value: bytes) -> bytes:
-    return hashlib.blake2b(value, digest_size=16).digest()
