@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,13 +11,12 @@ import click
 
 from gohan_jobs.cli.deployment import connected, etcd_options
 from gohan_jobs.cli.output import json_option, print_json
+from gohan_jobs.cli.private_files import private_file
 from gohan_jobs.cli.signals import terminated_as_interrupted
 from gohan_jobs.operations.dumping import dump
 from gohan_jobs.redaction import Redactor
 
 __all__ = ["command"]
-
-_OWNER_ONLY = 0o600
 
 
 @click.command("dump")
@@ -44,7 +41,7 @@ def command(
         if str(file) == "-":
             _write(sys.stdout.buffer, dump(store, redactor=redactor))
             return
-        with terminated_as_interrupted(), _private(file, force=force) as target:
+        with terminated_as_interrupted(), private_file(file, force=force) as target:
             lines = _write(target, dump(store, redactor=redactor))
     if as_json:
         print_json({"file": str(file), "keys": lines - 2, "redacted": redact})
@@ -58,26 +55,3 @@ def _write(target: BinaryIO, lines: Iterable[str]) -> int:
         target.write(line.encode("utf-8", "surrogatepass") + b"\n")
     target.flush()
     return number
-
-
-@contextlib.contextmanager
-def _private(file: Path, *, force: bool) -> Iterator[BinaryIO]:
-    """A new file that was nobody else's to read at any time, and is there whole or not at all."""
-    if not file.name:
-        raise click.UsageError("FILE must have a name; - is standard output")
-    if os.path.lexists(file) and not force:
-        raise click.UsageError(f"{file} is there already: give --force to replace it")
-    if file.exists() and not file.is_file():
-        raise click.UsageError(f"{file} is no file that could be replaced; - is standard output")
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-    try:
-        with os.fdopen(descriptor, "wb") as target:
-            yield target
-            os.fsync(target.fileno())
-        if force:
-            part.replace(file)
-        else:
-            os.link(part, file)  # unlike a renaming, it replaces nothing
-    finally:
-        part.unlink(missing_ok=True)
