@@ -12,7 +12,7 @@ from gohan_jobs.lifecycle import Role
 from gohan_jobs.manager.desk import ManagerOptions
 from gohan_jobs.records import OnFailure, ResourceRef
 from gohan_jobs.stores.base import Delete, Put
-from worlds import DISK, NETWORK, TENANT, World
+from worlds import DISK, NETWORK, PORT, TENANT, World
 
 _ONCE = ManagerOptions(max_attempts=1, claim_pause=1.0)
 
@@ -90,6 +90,28 @@ def test_poison_that_is_ignored_publishes_no_failure(
     world.settle()
     _lose(world)
     assert (expected, []) == (world.states_of(NETWORK), world.jobs())
+
+
+@pytest.mark.parametrize(
+    ("is_last", "expected"), [(False, []), (True, [("CREATE_COMPLETED", 1, "")])]
+)
+def test_an_ignored_job_whose_template_goes_publishes_no_failure(
+    is_last: bool,  # noqa: FBT001 - a case
+    expected: list[tuple[str, int, str]],
+) -> None:
+    """It can't run any more, which counts as little as its failing: nobody is let down by it."""
+    world = World(roles=(Role.MANAGER,))
+    world.write(NETWORK, {"name": "n"})
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.settle()
+    job = world.job(NETWORK)
+    ignored = attrs.evolve(job, on_failure=OnFailure.IGNORE, is_last=is_last)
+    world.put(world.keys.job(job.id), world.codec.dumps(ignored))
+    world.settle()
+    world.delete("/config/v2.0/heat_templates/network")
+    world.settle()
+    assert (expected, []) == (world.states_of(NETWORK), world.states_of(PORT))
+    assert [PORT] == [left.resource for left in world.jobs()]
 
 
 @pytest.mark.parametrize("place", [Place.WAITING, Place.WORKING, Place.FINISHED])

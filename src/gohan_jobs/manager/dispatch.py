@@ -18,8 +18,7 @@ from gohan_jobs.manager.failures import Failures
 from gohan_jobs.manager.skew import Skew
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.queue import Ready
-from gohan_jobs.records import Action, OnFailure, StateRecord
-from gohan_jobs.records.outcomes import completed
+from gohan_jobs.records import Action
 from gohan_jobs.stores.base import Compare, Entry, Put, Transaction
 
 __all__ = ["Dispatch"]
@@ -158,7 +157,7 @@ class Dispatch:
         """A job that its workers did not survive fails (``rules`` 17)."""
         desk = self._desk
         reason = f"given up after {attempts} lost claims"
-        state = self._poisoned(job, reason)
+        state = self._failures.result_of(job, reason)
         desk.refresh(job.path)
         stack = note_stack(desk, job, f"{reason}: nobody has looked since")
         fail = desk.queue.fail(
@@ -177,16 +176,6 @@ class Dispatch:
             desk.tell(job, JobFailed, reason=reason)
         else:
             desk.refresh_job(job)
-
-    def _poisoned(self, job: Tracked, reason: str) -> StateRecord | None:
-        """The version's result; of a last job whose failure is ignored, that it was completed."""
-        state = self._desk.failure_of(job, reason)
-        if state is None or job.on_failure != OnFailure.IGNORE:
-            return state
-        worker_state, orchestration_state = completed(job.job_id.action)
-        return attrs.evolve(
-            state, worker_state=worker_state, orchestration_state=orchestration_state, error=""
-        )
 
     # Handed back.
 

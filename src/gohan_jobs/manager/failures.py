@@ -12,7 +12,8 @@ from gohan_jobs.clock import later_text
 from gohan_jobs.events import JobCancelled, JobHandedBack
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.manager.desk import Desk
-from gohan_jobs.records import OnFailure, ResourceRef
+from gohan_jobs.records import OnFailure, ResourceRef, StateRecord
+from gohan_jobs.records.outcomes import completed
 
 __all__ = ["Failures"]
 
@@ -64,7 +65,8 @@ class Failures:
         if self._desk.board.has_older(other):
             self._hold(other, failed_job.resource, told, seconds=0.0)
         else:
-            self.cancel(other, told, publish=other.resource != failed_job.resource)
+            others = other.resource != failed_job.resource
+            self._cancel(other, told, self._desk.failure_of(other, told) if others else None)
 
     def _affected(self, failed_job: Tracked, *, all_of_them: bool) -> list[Tracked]:
         """Those that it lets down, each after those that depend on it in turn."""
@@ -111,11 +113,23 @@ class Failures:
 
     # Cancelling.
 
-    def cancel(self, job: Tracked, reason: str, *, publish: bool) -> bool:
-        """End an unclaimed job, in one transaction; its version's result is the reason."""
+    def result_of(self, job: Tracked, reason: str) -> StateRecord | None:
+        """The result of a job that failed though it was never run; None if there is to be none.
+
+        Of a last job whose failure is ignored, that it was completed (``rules`` 12).
+        """
+        state = self._desk.failure_of(job, reason)
+        if state is None or job.on_failure != OnFailure.IGNORE:
+            return state
+        worker_state, orchestration_state = completed(job.job_id.action)
+        return attrs.evolve(
+            state, worker_state=worker_state, orchestration_state=orchestration_state, error=""
+        )
+
+    def _cancel(self, job: Tracked, reason: str, state: StateRecord | None) -> bool:
+        """End an unclaimed job, in one transaction, with its version's result."""
         desk, queue = self._desk, self._desk.queue
         place, revision = job.place, job.revision
-        state = desk.failure_of(job, reason) if publish else None
         result = desk.commit(
             queue.end(
                 job.job_id,
@@ -139,21 +153,26 @@ class Failures:
     def give_up(self, job: Tracked, reason: str, *, cause: str = "") -> bool:
         """End an unclaimed job that can't run any more, and first those that it lets down.
 
+        One whose failure is ignored lets nobody down.
+
         Args:
             job: the job.
             reason: its version's result.
-            cause: what those that depend on it are told; by default that this job failed.
+            cause: what lets it down itself, which those that depend on it are told, too; by
+                default it failed by itself.
 
         Returns:
             Whether it is done; if not, call again.
         """
         if self._desk.board.has_older(job):
             return False
+        if not cause and job.on_failure != OnFailure.FAIL:
+            return self._cancel(job, reason, self.result_of(job, reason))
         for other in self._affected(job, all_of_them=True)[: self._desk.options.batch]:
             self._let_down(other, job, cause or _cause(job, reason))
         if self._affected(job, all_of_them=True):
             return False
-        return self.cancel(job, reason, publish=True)
+        return self._cancel(job, reason, self._desk.failure_of(job, reason))
 
     # Holding.
 
