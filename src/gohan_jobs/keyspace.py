@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from gohan_jobs.acceptance import accepted
 from gohan_jobs.bookkeeping import FORMAT, Bookkeeping
-from gohan_jobs.exceptions import UnsupportedFormat
+from gohan_jobs.exceptions import Degraded, UnsupportedFormat, WrongCluster
+from gohan_jobs.keys import Keys
 from gohan_jobs.stores.base import Compare, Put, Reader, Store, Transaction
 
-__all__ = ["check_format", "foreign_cluster", "initial_marks", "moved_marks", "settled_in"]
+__all__ = [
+    "Acquaintance",
+    "check_cluster",
+    "check_format",
+    "foreign_cluster",
+    "initial_marks",
+    "moved_marks",
+    "settled_in",
+]
 
 
 def check_format(store: Reader, own: Bookkeeping) -> bool:
@@ -36,6 +46,70 @@ def foreign_cluster(store: Store, own: Bookkeeping) -> bool:
     """Whether the keyspace says that it belongs to another cluster (``rules`` 16)."""
     cluster = store.get(own.cluster_key)
     return cluster is not None and cluster.value != store.cluster_id().encode()
+
+
+def check_cluster(store: Store, keys: Keys) -> None:
+    """Refuse a keyspace that is another cluster's, unless an operator has accepted that.
+
+    Raises:
+        WrongCluster: nobody has.
+    """
+    mark = store.get(Bookkeeping(keys).cluster_key)
+    if mark is None:
+        return
+    here, before = store.cluster_id(), mark.value.decode(errors="replace")
+    if here != before and not accepted(store, keys, here):
+        raise WrongCluster(here, before)
+
+
+class Acquaintance:
+    """What a process that leads nothing knows of its keyspace: how far that had come.
+
+    A leader stops for the same reasons, and tells of it where operators look
+    (:mod:`gohan_jobs.acceptance`).
+
+    Args:
+        store: where.
+        keys: where in it.
+    """
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+        self._own = Bookkeeping(keys)
+        self._revision = 0
+        self._accepting = False
+
+    def saw(self, revision: int) -> None:
+        """Something was written at a revision."""
+        self._revision = max(self._revision, revision)
+
+    def accept(self) -> None:
+        """Take the keyspace, once, for the right one, whatever it looks like; from any thread."""
+        self._accepting = True
+
+    def check(self) -> None:
+        """See that it is the one worked in before (``rules`` 16).
+
+        Raises:
+            UnsupportedFormat: it is another release's.
+            WrongCluster: it is another cluster's, and no operator has accepted that.
+            Degraded: its revision went back, and no operator has accepted that.
+        """
+        check_format(self._store, self._own)
+        if not self._accepting:
+            check_cluster(self._store, self._keys)
+            self._check_revision()
+        self._accepting = False
+        self._revision = self._store.revision()
+
+    def _check_revision(self) -> None:
+        before, now = self._revision, self._store.revision()
+        if now < before and not accepted(self._store, self._keys, self._store.cluster_id()):
+            raise Degraded(
+                f"the store's revision went back from {before} to {now}: restart this process, "
+                "or accept it with 'gohan-jobs resume --accept --beforehand'"
+            )
 
 
 def initial_marks(store: Store, own: Bookkeeping) -> Transaction:

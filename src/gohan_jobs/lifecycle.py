@@ -204,7 +204,8 @@ class Lifecycle:
         Raises:
             RuntimeError: threads are running.
             GohanJobsError: it is closed.
-            Degraded: the job manager has stopped until an operator has looked.
+            Degraded: it has stopped until an operator has looked.
+            WrongCluster: the keyspace is another cluster's, and no operator has accepted that.
         """
         if self._closed:
             raise GohanJobsError("step() after close()")
@@ -298,7 +299,7 @@ class Lifecycle:
             yield Role.MANAGER, self._manager.close
 
     def resume(self, *, accept: bool = False) -> None:
-        """Let a job manager go on that has stopped on purpose (``rules`` 16).
+        """Let a job manager or worker go on that has stopped on purpose (``rules`` 16).
 
         From another process: :func:`gohan_jobs.acceptance.accept`.
 
@@ -310,6 +311,8 @@ class Lifecycle:
             self.store.move()
         if self._manager is not None:
             self._manager.resume(accept=accept)
+        if accept and self._worker is not None:
+            self._worker.resume()
 
     def __enter__(self) -> Self:
         return self

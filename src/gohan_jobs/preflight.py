@@ -6,11 +6,10 @@ it would write all the same.
 
 from __future__ import annotations
 
-from gohan_jobs.acceptance import accepted
 from gohan_jobs.bookkeeping import Bookkeeping
-from gohan_jobs.exceptions import AmbiguousWrite, StoreUnavailable, WrongCluster
+from gohan_jobs.exceptions import AmbiguousWrite, StoreUnavailable
 from gohan_jobs.keys import Keys, Place, ResourcePath
-from gohan_jobs.keyspace import check_format
+from gohan_jobs.keyspace import check_cluster, check_format
 from gohan_jobs.stores.base import Compare, Comparison, Put, Store, Target, Transaction
 
 __all__ = ["check", "rehearsal"]
@@ -36,9 +35,8 @@ def check(store: Store, keys: Keys, *, manages: bool) -> None:
     """
     store.revision()
     store.entries(keys.config, limit=1)
-    own = Bookkeeping(keys)
-    check_format(store, own)
-    _check_cluster(store, keys, own)
+    check_format(store, Bookkeeping(keys))
+    check_cluster(store, keys)
     try:
         store.transact(rehearsal(keys, manages=manages))
     except AmbiguousWrite as error:
@@ -58,12 +56,3 @@ def rehearsal(keys: Keys, *, manages: bool) -> Transaction:
         places.append(f"{keys.all_jobs}{_NAME}")
     never = Compare(f"{keys.own}{_NAME}", Target.VERSION, Comparison.EQUAL, _NEVER)
     return Transaction((never,), tuple(Put(place, b"") for place in places))
-
-
-def _check_cluster(store: Store, keys: Keys, own: Bookkeeping) -> None:
-    mark = store.get(own.cluster_key)
-    if mark is None:
-        return
-    here, before = store.cluster_id(), mark.value.decode(errors="replace")
-    if here != before and not accepted(store, keys, here):
-        raise WrongCluster(here, before)

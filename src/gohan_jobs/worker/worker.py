@@ -11,7 +11,7 @@ from gohan_jobs.events import Events, LeaseLost, StoreTroubled
 from gohan_jobs.exceptions import Compacted, StoreError, TransactionTooLarge
 from gohan_jobs.handlers import Handlers
 from gohan_jobs.keys import JobId
-from gohan_jobs.keyspace import check_format
+from gohan_jobs.keyspace import Acquaintance
 from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.poller import StackPoller
 from gohan_jobs.queue import Queue
@@ -89,8 +89,6 @@ class Worker:
         rng: random.Random,
         wake: Callable[[], None] | None = None,
     ) -> None:
-        self._store = store
-        self._queue = queue
         self._schemas = schemas
         self._handlers = handlers
         self._events = events
@@ -105,6 +103,7 @@ class Worker:
             clock=clock,
             lost=self._lease_lost,
         )
+        self._keyspace = Acquaintance(store, queue.keys)
         self._claims: dict[JobId, Claim] = {}
         peers = Peers(store, queue.own.workers_prefix, queue.own.worker(worker_id), clock.now)
         self._candidates = Candidates(store, queue.keys, peers, self._accepts, rng, clock.now, wake)
@@ -160,7 +159,13 @@ class Worker:
         return self._registration.lease
 
     def step(self) -> bool:
-        """Do one bounded unit of work; whether there was any."""
+        """Do one bounded unit of work; whether there was any.
+
+        Raises:
+            Degraded: the store's revision went back, and no operator has accepted that.
+            UnsupportedFormat: the keyspace is another release's.
+            WrongCluster: it is another cluster's, and no operator has accepted that.
+        """
         if not self.registered:
             return self._forget_lost() or self._register()
         try:
@@ -169,13 +174,21 @@ class Worker:
             self._unfollow()
             return True
 
+    def resume(self) -> None:
+        """Work, once, in a keyspace that looks like another one; from any thread.
+
+        Nothing if it is registered: it has found nothing to be accepted.
+        """
+        if not self.registered:
+            self._keyspace.accept()
+
     # Registration and lease.
 
     def _register(self) -> bool:
         """Get a lease, tell the slots, and follow the queue."""
         if not self._accepting:
             return False
-        check_format(self._store, self._queue.own)
+        self._keyspace.check()  # the lease may have been lost with the store
         self._registration.register()
         self._follow()
         return True
@@ -276,6 +289,7 @@ class Worker:
 
     def _claimed(self, claim: Claim, verdict: Verdict | None) -> None:
         self._claims[claim.job_id] = claim
+        self._keyspace.saw(claim.fence.revision)
         self._events.emit(told_of(claim))
         if verdict is not None:
             self._inbox.put(Returned(claim, verdict))
@@ -338,6 +352,8 @@ class Worker:
         self._take_reserved(sent.reserved)
 
     def _ended(self, ending: Ending, result: TransactionResult | Exception) -> None:
+        if isinstance(result, TransactionResult):
+            self._keyspace.saw(result.revision)
         if isinstance(result, TransactionTooLarge) and ending.shorter is not None:
             self._outbox.put(ending.shorter(result))
         elif isinstance(result, Exception):
