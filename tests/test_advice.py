@@ -150,6 +150,14 @@ def test_what_is_to_blame_comes_too() -> None:
     assert "network:n1: correct what the error names, and have Gohan write a new version" in steps
 
 
+def test_who_has_asked_heat_is_not_told_to() -> None:
+    """Only about the stack that it was asked for: another one's is another question."""
+    holder = Holder(reservation="r", worker_id="w")
+    assert "wait: it goes on by itself" == next_steps(stuck(held_by=holder), heat_asked=True)[0]
+    steps = next_steps(stuck("network:n1", Place.WORKING, held_by=holder), heat_asked=True)
+    assert "`gohan-jobs explain network n1` with --heat or --os-cloud" in steps[1]
+
+
 # What Heat says.
 
 

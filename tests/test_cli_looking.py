@@ -389,6 +389,7 @@ def test_explain_asks_heat(at: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     text = asked(at, monkeypatch, "network", "n1")
     assert f"stack network_n1 in project {TENANT}: CREATE_IN_PROGRESS" in text
     assert "event in Heat  2018-02-19T00:00:00Z network_n1 CREATE_IN_PROGRESS" in text
+    assert "- wait: it goes on by itself\n" in text
 
 
 def test_explain_what_failed_in_heat(at: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "deployment",
     "etcd_options",
     "heat_options",
+    "names_heat",
     "open_heat",
     "open_store",
     "optional_schemas_options",
@@ -176,6 +177,11 @@ def _password(ctx: click.Context) -> str | Callable[[], str | None] | None:
     if password is None or ctx.params["etcd_password_file"] is None:
         return password
     return lambda: secret_of(ctx, "etcd_password")
+
+
+def names_heat(options: Mapping[str, Any]) -> bool:
+    """Whether :func:`heat_options` say where Heat is; where it need not be asked, that asks it."""
+    return options["heat"] is not None or options["os_cloud"] is not None
 
 
 def open_heat(ctx: click.Context, options: Mapping[str, Any]) -> Orchestrator:

@@ -16,6 +16,7 @@ from gohan_jobs.cli.deployment import (
     SECONDS,
     etcd_options,
     heat_options,
+    names_heat,
     open_heat,
     open_store,
     schemas_of,
@@ -101,7 +102,7 @@ def _members(ctx: click.Context, options: Mapping[str, Any]) -> Iterator[Member]
 
 def _heat(ctx: click.Context, options: Mapping[str, Any], tenant: str) -> str | None:
     """Why Heat can't be used; None if nobody said where it is."""
-    if options["heat"] is None and options["os_cloud"] is None:
+    if not names_heat(options):
         return None
     if not tenant:
         return "there is no config whose tenant could be asked for: give --tenant"

@@ -14,6 +14,7 @@ from gohan_jobs.cli.deployment import (
     deployment,
     etcd_options,
     heat_options,
+    names_heat,
     open_heat,
     schemas_options,
 )
@@ -52,7 +53,7 @@ def command(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
         explanation = found.inspector.explain(ref, path)
         secrets = _secrets(found, explanation)
         heat = _asked(ctx, options, found, ref, path)
-    steps = next_steps(explanation)
+    steps = next_steps(explanation, heat_asked=names_heat(options))
     if as_json:
         print_json({"explanation": explanation, "next_steps": steps, "heat": heat}, secrets)
     else:
@@ -69,7 +70,7 @@ def _asked(
     path: ResourcePath,
 ) -> StackReport | str:
     """What Heat says; or, in a sentence, why that is not known."""
-    if options["heat"] is None and options["os_cloud"] is None:
+    if not names_heat(options):
         return "not asked: give --heat or --os-cloud"
     tenant = tenant_of_stack(found.store, path, found.codec)
     if not tenant:

@@ -20,21 +20,25 @@ _LET_DOWN = re.compile(
 _LEADS = "see with `gohan-jobs status` whether a job manager leads"
 
 
-def next_steps(found: Explanation) -> tuple[str, ...]:
+def next_steps(found: Explanation, *, heat_asked: bool = False) -> tuple[str, ...]:
     """What to do next, the most helpful first; empty if the resource is done.
 
     Of a resource that waits for another one it says what to do about the last of the chain.
+
+    Args:
+        found: what explains the resource.
+        heat_asked: whether Heat was asked for its stack, so that nobody is told to.
     """
-    return tuple(_steps(found))
+    return tuple(_steps(found, heat_asked=heat_asked))
 
 
-def _steps(found: Explanation) -> Iterator[str]:
+def _steps(found: Explanation, *, heat_asked: bool = False) -> Iterator[str]:
     if found.set_aside:
         yield "correct its config in Gohan: it is looked at again as soon as it changes"
     elif found.orphan:
         yield "delete its stack in Heat if nobody needs it, or have Gohan write its config again"
     elif found.chain:
-        yield from _job_steps(found, found.chain[-1])
+        yield from _job_steps(found, found.chain[-1], heat_asked=heat_asked)
     elif found.held is not None:
         yield from _held_steps(found)
     elif found.blocked_by is not None:
@@ -61,7 +65,7 @@ def _other_steps(other: Explanation) -> Iterator[str]:
     yield from (f"{other.resource}: {step}" for step in _steps(other))
 
 
-def _job_steps(found: Explanation, job: JobExplanation) -> Iterator[str]:
+def _job_steps(found: Explanation, job: JobExplanation, *, heat_asked: bool) -> Iterator[str]:
     if job.resource != found.resource:
         yield f"look at {job.resource}: `gohan-jobs explain {_words(job.resource)}`"
     if job.set_aside:
@@ -74,18 +78,20 @@ def _job_steps(found: Explanation, job: JobExplanation) -> Iterator[str]:
         if found.blocked_by is not None:
             yield from _other_steps(found.blocked_by)
     elif job.held_by is not None:
-        yield from _working_steps(job, job.held_by)
+        known = heat_asked and job.resource == found.resource
+        yield from _working_steps(job, job.held_by, heat_asked=known)
     else:
         yield _standing_step(job)
 
 
-def _working_steps(job: JobExplanation, holder: Holder) -> Iterator[str]:
+def _working_steps(job: JobExplanation, holder: Holder, *, heat_asked: bool) -> Iterator[str]:
     release = f"`gohan-jobs release {job.job_id} --force`"
     if holder.alive:
-        yield (
-            f"wait: it goes on by itself; `gohan-jobs explain {_words(job.resource)}` with --heat "
-            "or --os-cloud tells what Heat does meanwhile"
+        asking = (
+            f"; `gohan-jobs explain {_words(job.resource)}` with --heat or --os-cloud tells what "
+            "Heat does meanwhile"
         )
+        yield "wait: it goes on by itself" + ("" if heat_asked else asking)
         yield (
             f"its claim ends with its lease{_left(holder)}, unless the worker renews it; from one "
             f"that hangs, {release} takes the job"
