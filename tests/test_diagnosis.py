@@ -400,6 +400,17 @@ def test_doctor_finds_something(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (1, expected) == (result.exit_code, result.stdout.splitlines()[:6])
 
 
+def test_doctor_is_told_what_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quota and what is old, by the options that other commands have, too."""
+    seen: list[Facts] = []
+    monkeypatch.setattr("gohan_jobs.cli.doctor.diagnose", lambda facts: seen.append(facts) or [])
+    store = at_rest().store
+    for arguments in ((), ("--quota-bytes", "77", "--older-than", "10m"), ("--older-than", "5")):
+        assert 0 == doctor(monkeypatch, store, *arguments).exit_code
+    expected = [(2**31, 3600.0), (77, 600.0), (2**31, 5.0)]
+    assert expected == [(facts.quota, facts.patience) for facts in seen]
+
+
 def test_doctor_asks_heat(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a tenant that it knows, or is told; whatever goes wrong is a finding."""
     store = Kept()

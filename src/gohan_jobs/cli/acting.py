@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from gohan_jobs.bookkeeping import CANCELLED
-from gohan_jobs.cli.deployment import SECONDS, Deployment
+from gohan_jobs.cli.deployment import Deployment
+from gohan_jobs.cli.durations import PERIOD
 from gohan_jobs.cli.output import print_json
 from gohan_jobs.cli.tables import printable
 from gohan_jobs.operations.operating import Operator, Requested
@@ -31,8 +32,7 @@ def wait_option(function: F) -> F:
     """Add ``--wait``."""
     return click.option(
         "--wait",
-        type=SECONDS,
-        metavar="SECONDS",
+        type=PERIOD,
         help="Wait for the result, and print it; exit status 1 unless it is what was asked for.",
     )(function)
 

@@ -13,6 +13,7 @@ import click
 
 from gohan_jobs.cli.configuration import option, read_config, secret_of, secret_options, words
 from gohan_jobs.cli.connections import HeatOptions, read_schemas
+from gohan_jobs.cli.durations import PERIOD
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import StoreUnavailable
@@ -25,7 +26,6 @@ from gohan_jobs.stores.base import Store
 
 __all__ = [
     "FILE",
-    "SECONDS",
     "Deployment",
     "connected",
     "deployment",
@@ -43,9 +43,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 """A type of option: a file that is there."""
-
-SECONDS = click.FloatRange(min=0, min_open=True)
-"""A type of option: a time."""
 
 _ETCD = (
     click.option(
@@ -69,12 +66,12 @@ _ETCD = (
     option("--etcd-server-name", "The name the members' certificates are checked for."),
     option("--etcd-user", "User name; the password is a secret, see --etcd-password-file."),
     secret_options("--etcd-password", "the user's password"),
-    option("--etcd-timeout", "Seconds for one request.", type=SECONDS, default=5.0),
-    option("--etcd-patience", "Seconds for a call, repeats included.", type=SECONDS, default=15.0),
+    option("--etcd-timeout", "Time for one request.", type=PERIOD, default=5.0),
+    option("--etcd-patience", "Time for a call, repeats included.", type=PERIOD, default=15.0),
     option(
         "--etcd-silence",
-        "Seconds without a sign of life until a watch asks for one.",
-        type=SECONDS,
+        "Time without a sign of life until a watch asks for one.",
+        type=PERIOD,
         default=5.0,
     ),
     option(
@@ -88,7 +85,7 @@ _HEAT = (
     option("--heat", "Heat's endpoint, with %(tenant_id)s in it.", metavar="URL|simulated"),
     secret_options("--heat-token", "the token for Heat's endpoint", on_command_line=True),
     option("--heat-ca", "Certificates to check the endpoint's with.", type=FILE),
-    option("--heat-timeout", "Seconds for one request.", type=SECONDS, default=20.0),
+    option("--heat-timeout", "Time for one request.", type=PERIOD, default=20.0),
     option(
         "--os-cloud", "A cloud of clouds.yaml; else the OS_... variables count.", metavar="NAME"
     ),

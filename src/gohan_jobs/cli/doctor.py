@@ -13,7 +13,6 @@ import click
 
 from gohan_jobs.cli.connections import SIMULATED
 from gohan_jobs.cli.deployment import (
-    SECONDS,
     etcd_options,
     heat_options,
     names_heat,
@@ -22,6 +21,8 @@ from gohan_jobs.cli.deployment import (
     schemas_of,
     schemas_options,
 )
+from gohan_jobs.cli.durations import DURATION
+from gohan_jobs.cli.manager_options import quota_option
 from gohan_jobs.cli.output import json_option, print_json
 from gohan_jobs.cli.tables import printable
 from gohan_jobs.codec import Codec
@@ -40,14 +41,11 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: No
 @click.option("--tenant", help="Whose project Heat is asked in; else that of some config.")
 @click.option(
     "--older-than",
-    type=SECONDS,
+    type=DURATION,
     default=3600.0,
-    metavar="SECONDS",
     help="An unfinished job this old is worth a look.",
 )
-@click.option(
-    "--quota", type=click.IntRange(1), default=2 * 2**30, help="Bytes etcd may take; 2 GiB is its."
-)
+@quota_option
 @etcd_options
 @schemas_options
 @heat_options
@@ -59,7 +57,7 @@ def command(
     *,
     tenant: str | None,
     older_than: float,
-    quota: int,
+    quota_bytes: int,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -77,7 +75,7 @@ def command(
         members=tuple(_members(ctx, options)),
         heat=_heat(ctx, options, tenant or known),
         skew=_skew(options["heat"], options["heat_timeout"]),
-        quota=quota,
+        quota=quota_bytes,
         patience=older_than,
     )
     findings = diagnose(facts)

@@ -9,10 +9,10 @@ import attrs
 import click
 
 from gohan_jobs.cli.configuration import option
-from gohan_jobs.cli.deployment import SECONDS
+from gohan_jobs.cli.durations import PERIOD
 from gohan_jobs.manager import ManagerOptions
 
-__all__ = ["manager_options", "manager_options_of"]
+__all__ = ["manager_options", "manager_options_of", "quota_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,8 +21,8 @@ _DEFAULTS = ManagerOptions()
 _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "hold_time": option(
         "--hold-time",
-        "Seconds that a config waits for something it refers to.",
-        type=SECONDS,
+        "Time that a config waits for something it refers to.",
+        type=PERIOD,
         default=_DEFAULTS.hold_time,
     ),
     "on_dependency_failure": option(
@@ -33,8 +33,8 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     ),
     "dependency_hold_time": option(
         "--dependency-hold-time",
-        "Seconds that they are held before they are cancelled.",
-        type=SECONDS,
+        "Time that they are held before they are cancelled.",
+        type=PERIOD,
         default=_DEFAULTS.dependency_hold_time,
     ),
     "orphans": option(
@@ -50,6 +50,17 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
         default=_DEFAULTS.quota_bytes,
     ),
 }
+
+
+def quota_option(function: F) -> F:
+    """Add ``--quota-bytes`` to a command that looks."""
+    add: Callable[[F], F] = option(
+        "--quota-bytes",
+        "etcd's quota, which it does not tell.",
+        type=click.IntRange(1),
+        default=_DEFAULTS.quota_bytes,
+    )
+    return add(function)
 
 
 def manager_options(function: F) -> F:

@@ -15,7 +15,6 @@ import click
 from gohan_jobs.cli.configuration import address, option, words
 from gohan_jobs.cli.connections import SIMULATED
 from gohan_jobs.cli.deployment import (
-    SECONDS,
     etcd_options,
     heat_options,
     open_heat,
@@ -23,6 +22,7 @@ from gohan_jobs.cli.deployment import (
     schemas_of,
     schemas_options,
 )
+from gohan_jobs.cli.durations import PERIOD
 from gohan_jobs.cli.manager_options import manager_options, manager_options_of
 from gohan_jobs.cli.signals import ending_signals
 from gohan_jobs.events import Hook, log_event
@@ -73,10 +73,10 @@ def _own_name() -> str:
     metavar="NAME,...",
 )
 @option("--slots", "Jobs at a time.", type=click.IntRange(1), default=8)
-@option("--worker-lease", "Seconds of a worker's lease.", type=SECONDS, default=60.0)
-@option("--leader-lease", "Seconds of the leader's lease.", type=SECONDS, default=65.0)
+@option("--worker-lease", "Time of a worker's lease.", type=PERIOD, default=60.0)
+@option("--leader-lease", "Time of the leader's lease.", type=PERIOD, default=65.0)
 @manager_options
-@option("--stop-timeout", "Seconds for jobs to end after SIGTERM.", type=SECONDS, default=30.0)
+@option("--stop-timeout", "Time for jobs to end after SIGTERM.", type=PERIOD, default=30.0)
 @option("--http", "Serve /healthz, /readyz and /metrics here.", type=address, metavar="HOST:PORT")
 @option(
     "--log-level",

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gohan_jobs.cli.configuration import option
-from gohan_jobs.cli.deployment import SECONDS, connected, etcd_options
+from gohan_jobs.cli.deployment import connected, etcd_options
+from gohan_jobs.cli.durations import PERIOD
+from gohan_jobs.cli.manager_options import quota_option
 from gohan_jobs.cli.output import json_option, print_json
 from gohan_jobs.cli.signals import ended_quietly
 from gohan_jobs.cli.tables import make_console, make_table, show, span
 from gohan_jobs.inspection.overview import LeaderStatus, Status, read_status
-from gohan_jobs.manager import ManagerOptions
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,17 +38,12 @@ _TROUBLES = {
 
 @click.command("status")
 @etcd_options
-@option(
-    "--quota-bytes",
-    "etcd's quota, which it does not tell.",
-    type=click.IntRange(1),
-    default=ManagerOptions().quota_bytes,
-)
+@quota_option
 @click.option(
     "--failures", is_flag=True, help="Count the results with an error, too: reads every result."
 )
 @click.option("--watch", is_flag=True, help="Look again and again; once if piped, unless --json.")
-@click.option("--interval", type=SECONDS, default=2.0, help="Seconds between two looks.")
+@click.option("--interval", type=PERIOD, default=2.0, help="Time between two looks.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:

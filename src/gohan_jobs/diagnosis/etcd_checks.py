@@ -76,7 +76,7 @@ def _space(facts: Facts) -> Iterator[Finding]:
         yield warning(
             "etcd",
             f"the database takes {share} % of its quota: the resync of unchanged configs pauses",
-            "compact and defragment; give --quota if etcd's is not 2 GiB",
+            "compact and defragment; give --quota-bytes if etcd's is not 2 GiB",
             [member.endpoint for member in full],
         )
 
