@@ -22,7 +22,13 @@ from gohan_jobs.events import (
     LeaseLost,
     StoreTroubled,
 )
-from gohan_jobs.exceptions import Compacted, GohanJobsError, StoreError, StoreUnavailable
+from gohan_jobs.exceptions import (
+    Compacted,
+    GohanJobsError,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+)
 from gohan_jobs.handlers import Done, GiveUp, JobContext, Later, Outcome, RetryLater
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.lifecycle import Completed, Lifecycle, Role
@@ -30,7 +36,7 @@ from gohan_jobs.loops import Keeper
 from gohan_jobs.records import OnFailure
 from gohan_jobs.runtime import SwitchingExecutor, Threads
 from gohan_jobs.schemas import Schema, Schemas
-from gohan_jobs.stores.base import Delete, Page, Put
+from gohan_jobs.stores.base import Delete, Page, Put, Transaction
 from gohan_jobs.testing.faults import FaultyStore
 from gohan_jobs.worker import Worker, WorkerOptions
 from gohan_jobs.worker.candidates import Candidates
@@ -89,13 +95,17 @@ def step_until(lifecycle: Lifecycle, reached: Callable[[], object]) -> None:
 # Candidates.
 
 
-def candidates(world: World, store: FaultyStore | None = None) -> tuple[Candidates, FaultyStore]:
-    """Of a worker that takes every job, and asks the store for nothing else."""
+def candidates(
+    world: World,
+    store: FaultyStore | None = None,
+    accepts: Callable[[JobId], bool] = lambda _: True,
+) -> tuple[Candidates, FaultyStore]:
+    """Of a worker that asks the store for nothing else."""
     store = store or FaultyStore(world.store)
     now, workers = world.clock.now, Bookkeeping(world.keys).workers_prefix
     # Who else there is, it reads from the store below.
     peers = Peers(world.store, workers, f"{workers}me", now)
-    found = Candidates(store, world.keys, peers, lambda _: True, random.Random(1), now, None)
+    found = Candidates(store, world.keys, peers, accepts, random.Random(1), now, None)
     return found, store
 
 
@@ -331,6 +341,130 @@ def test_a_busy_worker_reads_a_page_before_it_runs_short() -> None:
     assert 0 == found.waiting
     found.catch_up(1)
     assert 128 == found.waiting
+
+
+def test_many_jobs_of_others_leave_a_worker_idle() -> None:
+    """However many pages of them are ready: none is read again and again, and no news is lost."""
+    world = World()
+    make_many_ready(world, 300)
+    own = job_id("port:a")
+    found, store = candidates(world, accepts=own.__eq__)
+    assert [True, True] == [found.refill(), found.refill()]
+    world.put(world.keys.place(Place.READY, own), "heat_worker")  # on a page read before
+    assert not found.refill()
+    store.calls.clear()
+    assert found.refill()
+    assert (own, ["poll"]) == ((found.pick() or [None])[0], store.calls)
+    assert not found.refill()
+
+
+def test_what_is_not_ready_any_more_is_not_tried_job_by_job() -> None:
+    """Others took all of a page while this worker was busy: it reads another."""
+    world, lifecycle = queued(*(ref("network", f"n{number}") for number in range(9)))
+    worker = worker_of(lifecycle)
+    step_until(lifecycle, lambda: worker._candidates.waiting)
+    assert 9 == worker._candidates.waiting
+    for job in world.jobs():
+        world.transact(
+            Delete(at(world, Place.READY, job.id)),
+            Put(at(world, Place.WORKING, job.id), b"another"),
+        )
+    store = faulty(lifecycle)
+    store.calls.clear()
+    lifecycle.run_until_idle()
+    assert (0, 1) == (len(worker.claims), store.calls.count("transact"))
+    last = world.jobs()[-1].id
+    come_back(world, last)
+    lifecycle.run_until_idle()
+    assert [last] == [claim.job_id for claim in worker.claims]
+
+
+def test_what_a_watch_tells_is_not_forgotten_for_one_that_is_gone() -> None:
+    """Nor what a lap has read that ends in a watch: it would not be read again."""
+    world = World()
+    make_many_ready(world, 200)
+    found, _ = slow_candidates(world)
+    for waiting in (128, 200):
+        found.refill()
+        found.outdated()
+        assert waiting == found.waiting
+
+
+def test_a_lap_is_made_anew_after_something_was_forgotten() -> None:
+    """What is forgotten is ready, perhaps, on a page that the lap has passed."""
+    world = World()
+    make_many_ready(world, 200)
+    found, store = candidates(world)
+    found.refill()
+    found.outdated()
+    assert 0 == found.waiting
+    world.store.transact(
+        Transaction(success=tuple(Delete(entry.key) for entry in last_page(world).entries))
+    )
+    found.refill()
+    assert 0 == found.waiting
+    found.refill()
+    assert (128, False) == (found.waiting, "watch" in store.calls)
+
+
+def last_page(world: World) -> Page:
+    """The second of the ready jobs' pages."""
+    prefix = world.keys.place_prefix(Place.READY)
+    first = world.store.entries(prefix, limit=128)
+    return world.store.entries(prefix, after=first.entries[-1].key)
+
+
+def test_who_may_not_read_who_there_is_goes_without() -> None:
+    """Nothing rests on it: jobs are claimed all the same, and it is not asked for each page."""
+    world = World()
+    register(world, "other")
+    make_many_ready(world, 20)
+    workers = Bookkeeping(world.keys).workers_prefix
+    store = FaultyStore(world.store)
+    peers = Peers(store, workers, f"{workers}me", world.clock.now)
+    page = world.store.entries(world.keys.place_prefix(Place.READY))
+    store.fail("entries", error=lambda: StoreRefused("permission denied"))
+    for _ in range(2):
+        peers.look()
+    assert ["entries"] == store.calls
+    assert (list(page.entries), []) == peers.split(page)
+    world.clock.advance(6.0)
+    peers.look()
+    assert 20 > len(peers.split(page)[0])
+
+
+class NoPages(FaultyStore):
+    """Lets nobody read what is ready."""
+
+    def entries(self, prefix: str, *, after: str = "", limit: int = 500, revision: int = 0) -> Page:
+        """Refuse."""
+        raise StoreRefused(f"permission denied: {prefix}, {after}, {limit}, {revision}")
+
+
+def test_results_are_published_though_no_page_can_be_read() -> None:
+    """Without claims along with them; that none can be read is said where jobs are looked for."""
+    world, lifecycle = queued()
+    lifecycle.run_until_idle()
+    worker = worker_of(lifecycle)
+    worker._candidates.close()
+    worker._candidates._store = NoPages(world.store)
+    world.clock.advance(10.0)
+    step_until(lifecycle, lambda: not worker.claims)
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(NETWORK)
+    with pytest.raises(StoreRefused):
+        lifecycle.run_until_idle()
+
+
+def test_a_request_that_was_not_made_took_no_time() -> None:
+    """All candidates went before they were tried: pages are compared with a request before."""
+    world, lifecycle = queued()
+    worker = worker_of(lifecycle)
+    step_until(lifecycle, lambda: worker._candidates.waiting)
+    worker._candidates.claimed_in(0.5)
+    job = world.job(NETWORK).id
+    del worker._candidates._found[job]
+    worker._claiming.carry_out((), (), 0)
+    assert 0.5 == worker._candidates._usual
 
 
 def test_a_watch_that_fails_forgets_its_candidates() -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from gohan_jobs.bookkeeping import JobNotes
 from gohan_jobs.clock import VirtualClock
+from gohan_jobs.handlers import Done
 from gohan_jobs.queue import Fence
 from gohan_jobs.records import HeatStack, Param, ParamType, ResourceRef, StackOutput
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.worker.claim import Claim, WorkerLease
+from gohan_jobs.worker.publishing import finish_of
 from gohan_jobs.worker.secrets import secrets_of
 from jobs_made import job_id, make_job
 
@@ -104,3 +106,20 @@ def test_secrets(claim: Claim, read: HeatStack | None, expected: set[str]) -> No
     if read is not None:
         claim.stacks_read[NETWORK] = read
     assert expected == secrets_of(claim, Redactor())
+
+
+@pytest.mark.parametrize(
+    ("reason", "published"),
+    [
+        ("Stack CREATE completed successfully", "Stack CREATE completed successfully"),
+        ("Stack HUNTER completed successfully", "Stack *** completed successfully"),
+        ("Stack CREATE completed successfully\nHUNTER", "Stack CREATE completed successfully\n***"),
+    ],
+)
+def test_only_heat_s_own_words_are_not_scrubbed(reason: str, published: str) -> None:
+    """What Heat says when all is well quotes nothing; what only looks like that may."""
+    claim = claim_of(value("password", "HUNTER"))
+    done = Done(stack=attrs.evolve(stack("link", "x"), status_reason=reason))
+    found = finish_of(claim, done, Redactor()).stack
+    assert found is not None
+    assert published == found.status_reason

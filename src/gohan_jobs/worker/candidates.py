@@ -1,9 +1,9 @@
 """Which ready jobs a worker tries to claim.
 
 While it is busy a worker reads a page of the ready jobs now and then, and takes its share of them,
-or a few others if it has none there, at random, so that workers rarely try the same. Only an idle
-one watches: if all did, each would be told of every job that any other takes, which costs more than
-a page now and then (``rules`` 25).
+and of the others so many that it has a few, at random, so that workers rarely try the same. Only an
+idle one watches: if all did, each would be told of every job that any other takes, which costs more
+than a page now and then (``rules`` 25).
 
 Unless pages are slow, far slower than claims, since etcd passes over all jobs that were ever ready
 and are not compacted yet: then a worker reads all that are ready once, and watches though it is
@@ -94,6 +94,16 @@ class Candidates:
         """How long a request of claims took: what pages are compared with."""
         self._usual = seconds
 
+    def outdated(self) -> None:
+        """Nothing that was tried was ready any more: forget what was read along with it.
+
+        Others had time to take that, too. What a lap reads that ends in a watch stays, and what a
+        watch tells: it would not be read again.
+        """
+        if self._watch is None and not self._lap_whole:
+            self._found.clear()
+            self._lap_found = True
+
     def refill(self) -> bool:
         """Look for more, in few requests; whether it is worth calling again at once."""
         return self._listen() if self._watch is not None else self._read()
@@ -134,9 +144,9 @@ class Candidates:
         if page.more:
             self._cursor = page.entries[-1].key
             return True
-        idle, self._cursor = not (self._lap_found or self._cursor), ""
-        self._lap_found = False
-        if not (idle or self._lap_whole):
+        again = self._lap_found and not self._lap_whole
+        self._lap_found, self._cursor = False, ""
+        if again:
             return True
         self._watch = self._store.watch(self._prefix, self._lap_revision + 1, wake=self._wake)
         return bool(self._found)

@@ -102,14 +102,14 @@ class Claiming:
         """
         attempts = self._attempts(most, set(paths))
         claims = [self._claim(attempt) for attempt in attempts]
-        began = self._now()
         results = self._send([*endings, *claims], attempts)
-        self._candidates.claimed_in(self._now() - began)
         reserved = [
             self._reserved(attempt, result.revision, result.results[-4:])
             for attempt, result in zip(attempts, results[len(endings) :], strict=True)
             if result.succeeded
         ]
+        if attempts and not reserved:
+            self._candidates.outdated()
         return results[: len(endings)], reserved
 
     def _attempts(self, most: int, paths: set[ResourcePath]) -> list[_Attempt]:
@@ -138,14 +138,18 @@ class Claiming:
     def _send(
         self, transactions: Sequence[Transaction], attempts: Sequence[_Attempt]
     ) -> list[TransactionResult]:
+        began = self._now()
         try:
-            return self._transact(transactions)
+            results = self._transact(transactions)
         except Exception as error:
             if isinstance(error, StoreError) and not isinstance(error, TransactionTooLarge):
                 self._doubtful += attempts
             else:
                 self._offer((attempt.job_id, attempt.ready_revision) for attempt in attempts)
             raise
+        if transactions:
+            self._candidates.claimed_in(self._now() - began)
+        return results
 
     def _transact(self, transactions: Sequence[Transaction]) -> list[TransactionResult]:
         """Together if there are several; one alone can be repeated if its answer is lost."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Callable
 
+from gohan_jobs.exceptions import StoreRefused
 from gohan_jobs.stores.base import Entry, Page, Reader, scan
 
 __all__ = ["Peers"]
@@ -37,15 +39,19 @@ class Peers:
         self._rank = 0
 
     def look(self) -> None:
-        """Read who there is, unless that was a moment ago."""
+        """Read who there is, unless that was a moment ago; who may not read it goes without."""
         now = self._now()
         if now < self._known_until:
             return
+        with contextlib.suppress(StoreRefused):
+            self._read()
+        self._known_until = now + _KNOWN_FOR
+
+    def _read(self) -> None:
         keys = [entry.key for page in scan(self._store, self._prefix) for entry in page.entries]
         others = [key for key in keys if key != self._own]
         self._count = len(others) + 1
         self._rank = sum(key < self._own for key in others)
-        self._known_until = now + _KNOWN_FOR
 
     def split(self, page: Page) -> tuple[list[Entry], list[Entry]]:
         """The entries of a page that are this worker's to try first, and the others."""

@@ -28,7 +28,10 @@ __all__ = ["finish_of", "too_large", "unwritable"]
 
 _LONGEST_REASON = 2_000
 _LONGEST_ERROR = 8_000
-_QUOTES_NOTHING = re.compile(r"Stack [A-Z]+ (started|completed successfully)")
+_QUOTES_NOTHING = re.compile(
+    "Stack (CREATE|UPDATE|DELETE|ADOPT|CHECK|SUSPEND|RESUME|SNAPSHOT|RESTORE|ROLLBACK) "
+    "(started|completed successfully)"
+)
 
 
 def finish_of(claim: Claim, outcome: Done | GiveUp, redactor: Redactor) -> Finish:
