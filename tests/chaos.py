@@ -64,6 +64,7 @@ class Report:
         faults: how many things went wrong on purpose.
         jobs: how many jobs there were.
         revisions: of etcd.
+        restarts: how often a process found no etcd when it started, and was started again.
         excerpts: the history of the resources concerned.
     """
 
@@ -72,12 +73,13 @@ class Report:
     faults: int
     jobs: int
     revisions: int
+    restarts: int = 0
     excerpts: str = ""
 
     def __str__(self) -> str:
         head = (
             f"seed {self.seed}: {self.faults} faults, {self.jobs} jobs, {self.revisions} "
-            f"revisions, {len(self.problems)} problems"
+            f"revisions, {self.restarts} restarts, {len(self.problems)} problems"
         )
         return "\n".join([head, *self.problems[:50], self.excerpts])
 
@@ -239,6 +241,7 @@ class _Run:
             faults=len(self.faults.done),
             jobs=jobs,
             revisions=self.recorder.seen,
+            restarts=sum(member.restarts for member in self.members.all),
             excerpts="\n".join(excerpts),
         )
 

@@ -21,6 +21,7 @@ from chaos_estate import SCHEMAS_TEXT
 __all__ = ["Frozen", "HeatProcess", "Member", "MemberOptions", "Members"]
 
 _CLI = (sys.executable, "-m", "gohan_jobs.cli")
+_MOST_RESTARTS = 20
 
 
 def _environment() -> dict[str, str]:
@@ -137,6 +138,7 @@ class Member:
     Attributes:
         frozen: when it stood still.
         killed: when it was killed.
+        restarts: how often it found no etcd when it started, ended, and was started again.
     """
 
     def __init__(self, name: str, roles: str, options: MemberOptions) -> None:
@@ -148,6 +150,8 @@ class Member:
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._frozen_at: float | None = None
+        self._life_begins = 0
+        self.restarts = 0
 
     @property
     def alive(self) -> bool:
@@ -184,12 +188,24 @@ class Member:
             *options.arguments,
         ]
         with self.log.open("ab") as log:
+            self._life_begins = log.tell()
             self._process = subprocess.Popen(command, stderr=log, env=_environment())
 
     def check(self) -> None:
-        """See that it has not ended by itself."""
-        if self._process is not None:
-            assert self._process.poll() is None, f"{self.name} has ended: {self.tail()}"
+        """See that it has not ended by itself.
+
+        Unless it found no etcd when it started: then it has said so, and whatever supervises it
+        starts it again.
+        """
+        if self._process is None or self._process.poll() is None:
+            return
+        life = self.log.read_bytes()[self._life_begins :].decode(errors="replace")
+        away = life.startswith("Error: ") and self._process.returncode == 1
+        assert away, f"{self.name} has ended: {self.tail()}"
+        self.restarts += 1
+        assert self.restarts <= _MOST_RESTARTS, f"{self.name} does not start: {life}"
+        self._process = None
+        self.start()
 
     def tail(self, size: int = 3000) -> str:
         """The end of its log."""
