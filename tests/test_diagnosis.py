@@ -19,6 +19,7 @@ from gohan_jobs.clock import SystemClock
 from gohan_jobs.diagnosis import (
     ClaimFacts,
     Facts,
+    Finding,
     JobFacts,
     Member,
     Severity,
@@ -403,7 +404,12 @@ def test_doctor_finds_something(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_doctor_is_told_what_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The quota and what is old, by the options that other commands have, too."""
     seen: list[Facts] = []
-    monkeypatch.setattr("gohan_jobs.cli.doctor.diagnose", lambda facts: seen.append(facts) or [])
+
+    def diagnosed(facts: Facts) -> tuple[Finding, ...]:
+        seen.append(facts)
+        return ()
+
+    monkeypatch.setattr("gohan_jobs.cli.doctor.diagnose", diagnosed)
     store = at_rest().store
     for arguments in ((), ("--quota-bytes", "77", "--older-than", "10m"), ("--older-than", "5")):
         assert 0 == doctor(monkeypatch, store, *arguments).exit_code
