@@ -204,3 +204,20 @@ def test_heat_template_that_is_none() -> None:
     ) == (caught.value.key, caught.value.problems)
     with pytest.raises(InvalidRecord, match=r"^heat_template: "):
         HeatTemplate.from_config(ConfigRecord(body={}, version=1))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("port:p1", ResourceRef("port", "p1")),
+        ("port:a:b", ResourceRef("port", "a:b")),
+        ("port:", ResourceRef("port", "")),
+        ("port", ResourceRef("port", "")),
+        ("", ResourceRef("", "")),
+    ],
+)
+def test_a_resource_is_read_as_it_is_written(text: str, expected: ResourceRef) -> None:
+    """``<type>:<id>``, whose id may have colons; what has no colon is a type."""
+    assert expected == ResourceRef.parse(text)
+    if ":" in text:
+        assert text == str(ResourceRef.parse(text))

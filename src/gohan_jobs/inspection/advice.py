@@ -71,9 +71,10 @@ def _job_steps(found: Explanation, job: JobExplanation, *, heat_asked: bool) -> 
     if job.set_aside:
         yield f"the document of {job.job_id} can't be used: `gohan-jobs cancel` ends the job"
     elif job.held_for:
+        words = _words(ResourceRef.parse(job.held_for))
         yield (
             f"have {job.held_for} repaired by {job.held_until}, by a new version or "
-            f"`gohan-jobs retry {job.held_for.replace(':', ' ')}`; then its dependants go on"
+            f"`gohan-jobs retry {words}`; then its dependants go on"
         )
         if found.blocked_by is not None:
             yield from _other_steps(found.blocked_by)

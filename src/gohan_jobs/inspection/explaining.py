@@ -251,8 +251,8 @@ def _needed(found: Explanation) -> ResourceRef | None:
     if last is not None and not last.held_for:
         return last.resource
     text = last.held_for if last is not None else found.held.missing if found.held else ""
-    resource_type, _, resource_id = text.partition(":")
-    return ResourceRef(resource_type, resource_id) if resource_id else None
+    needed = ResourceRef.parse(text)
+    return needed if needed.resource_id else None
 
 
 def _chain(

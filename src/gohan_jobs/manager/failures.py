@@ -260,8 +260,7 @@ class Failures:
 
 
 def _held_for(job: Tracked) -> ResourceRef:
-    resource_type, _, resource_id = job.notes.held_for.partition(":")
-    return ResourceRef(resource_type, resource_id)
+    return ResourceRef.parse(job.notes.held_for)
 
 
 def _cause(job: Tracked, reason: str) -> str:

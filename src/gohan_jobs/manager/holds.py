@@ -101,12 +101,12 @@ class Holds:
         """The veto at the end of what a config waits for."""
         seen: set[str] = set()
         while not held.vetoed:
-            resource_type, _, resource_id = held.missing.partition(":")
-            schema = self._desk.schemas.by_type(resource_type)
+            missing = ResourceRef.parse(held.missing)
+            schema = self._desk.schemas.by_type(missing.resource_type)
             if schema is None or held.missing in seen:
                 return None
             seen.add(held.missing)
-            following = self._desk.held.get(schema.path_of(resource_id), (None, 0))[0]
+            following = self._desk.held.get(schema.path_of(missing.resource_id), (None, 0))[0]
             if following is None:
                 return None
             held = following

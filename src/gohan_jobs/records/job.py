@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
@@ -31,6 +31,17 @@ class ResourceRef:
 
     def __str__(self) -> str:
         return f"{self.resource_type}:{self.resource_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The resource that a text spells, as :class:`str` of one does.
+
+        Args:
+            text: ``<type>:<id>``, as stack records (``seed 1``, point 3) and notes on jobs have it;
+                the id may have colons. What has none is a type with an empty id.
+        """
+        resource_type, _, resource_id = text.partition(":")
+        return cls(resource_type, resource_id)
 
 
 @attrs.frozen(kw_only=True)

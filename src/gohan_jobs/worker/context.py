@@ -111,9 +111,8 @@ class Contexts:
         found: dict[ResourceRef, HeatStack | None] = dict.fromkeys(resources)
         for start in range(0, len(resources), _GETS):
             for record in self._read_stacks(resources[start : start + _GETS]):
-                resource_type, _, resource_id = record.id.partition(":")
                 if record.stack_id:
-                    found[ResourceRef(resource_type, resource_id)] = record
+                    found[ResourceRef.parse(record.id)] = record
         claim.stacks_read.update(
             (resource, stack) for resource, stack in found.items() if stack is not None
         )
