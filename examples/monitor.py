@@ -28,7 +28,6 @@ from gohan_jobs import (
 )
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.monitoring import Reporting
-from gohan_jobs.queue import Queue
 from gohan_jobs.stores.base import Entry, Watch, scan
 
 STATES = "/state/"
@@ -46,7 +45,7 @@ class Agent:
         self._store = store
         self._look = look
         self._codec = Codec()
-        self.reporting = Reporting(store, self._codec, Queue(self._codec.keys, self._codec))
+        self.reporting = Reporting(store)
         self._watch: Watch | None = None
 
     def step(self) -> None:

@@ -150,7 +150,7 @@ class Lifecycle:
         self._dry_run = DryRun(store, self.codec, schemas, orchestrator, renderer or Renderer())
         self._submission = Submission(store, self.codec, schemas)
         self._results = Results(store, self.codec, self.queue, self._inspector)
-        self._reporting = Reporting(store, self.codec, self.queue)
+        self._reporting = Reporting(store, codec=self.codec)
         self._starting = threading.RLock()
         self._closed = False
 

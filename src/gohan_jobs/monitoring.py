@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from gohan_jobs.codec import Codec
-from gohan_jobs.keys import ResourcePath
+from gohan_jobs.keys import Keys, ResourcePath
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import MonitoringRecord, MonitoringStatus
 from gohan_jobs.stores.base import Compare, Delete, Entry, Put, Store, Transaction
@@ -19,25 +19,35 @@ Status: TypeAlias = MonitoringStatus | str | dict[str, Any]
 
 
 class Reporting:
-    """Publishes statuses, and removes them.
+    """Publishes statuses, and removes them; all that an agent needs, in a process of its own.
 
     Args:
         store: where.
-        codec: reads and writes them.
-        queue: knows the keys.
+        keys: where in it; the documented keys unless told otherwise.
+        codec: reads and writes records, and knows the keys; one for ``keys`` unless given.
     """
 
-    def __init__(self, store: Store, codec: Codec, queue: Queue) -> None:
+    def __init__(
+        self, store: Store, *, keys: Keys | None = None, codec: Codec | None = None
+    ) -> None:
         self._store = store
-        self._codec = codec
-        self._queue = queue
-        self._keys = codec.keys
+        self._codec = codec or Codec(keys)
+        self._keys = self._codec.keys
+        self._queue = Queue(self._keys, self._codec)
 
     def report(self, path: ResourcePath, version: int, field: str, status: Status) -> bool:
         """Publish a status, or hold it until its version has a state; whether it counted.
 
+        Args:
+            path: the resource's path, which its ``/config`` and ``/state`` have, too.
+            version: the config version the status is about; only the config's own counts.
+            field: the status field's name, such as ``interface``.
+            status: the status, or an object of them.
+
         Raises:
             ValueError: ``field`` is ``version``, or empty.
+            StoreError: the store can't be asked.
+            InvalidRecord: a record of the resource can't be read.
         """
         if field in {"", "version"}:
             raise ValueError(f"{field!r} can't be a status field's name")
