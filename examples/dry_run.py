@@ -22,8 +22,9 @@ from gohan_jobs import (
     Store,
     VirtualClock,
 )
+from gohan_jobs.operations.copying import copy_of
 from gohan_jobs.planning import Enqueue
-from gohan_jobs.stores.base import Put, Reader, Transaction, scan
+from gohan_jobs.stores.base import scan
 
 HOT = """\
 heat_template_version: 2016-10-14
@@ -70,15 +71,6 @@ def what_would_happen(lifecycle: Lifecycle, config: ConfigRecord) -> str:
     if isinstance(plan, Enqueue):
         return ", ".join(f"{each.job.action} by {each.job.handler}" for each in plan.jobs)
     return type(plan).__name__
-
-
-def copy_of(store: Reader) -> MemoryStore:
-    """Everything, in memory, to try things on; a live store is only read."""
-    copy = MemoryStore()
-    for page in scan(store, "/"):
-        for entry in page.entries:
-            copy.transact(Transaction(success=(Put(entry.key, entry.value),)))
-    return copy
 
 
 def try_template(store: Store, heat: Orchestrator, new: ConfigRecord) -> None:
