@@ -27,10 +27,11 @@ from gohan_jobs.cli.output import json_option, print_json
 from gohan_jobs.cli.tables import printable
 from gohan_jobs.codec import Codec
 from gohan_jobs.diagnosis import Finding, Member, Severity, diagnose
-from gohan_jobs.diagnosis.examination import AsksMember, examine, examine_heat, examine_member
+from gohan_jobs.diagnosis.examination import examine, examine_heat, examine_member
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import Keys
 from gohan_jobs.queue import Queue
+from gohan_jobs.stores.base import AsksMember
 
 __all__ = ["command"]
 

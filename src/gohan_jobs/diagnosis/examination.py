@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from gohan_jobs.acceptance import stopped
 from gohan_jobs.bookkeeping import FORMAT, Held, JobNotes, Orphan, Quarantined
@@ -27,36 +27,14 @@ from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import ConfigRecord, HeatTemplate, ResourceRef
 from gohan_jobs.schemas import Schemas
-from gohan_jobs.stores.base import Entry, Store, entries_below, lease_left
+from gohan_jobs.stores.base import AsksMember, Entry, Store, entries_below, lease_left
 from gohan_jobs.templates import Renderer
 
-__all__ = ["AsksMember", "examine", "examine_heat", "examine_member"]
+__all__ = ["examine", "examine_heat", "examine_member"]
 
 _PROBE = "gohan-jobs-doctor"
 
 N = TypeVar("N", Held, JobNotes, Orphan, Quarantined)
-
-
-class _Status(Protocol):
-    """What a member says of itself."""
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def size(self) -> int: ...
-
-    @property
-    def alarms(self) -> tuple[str, ...]: ...
-
-
-@runtime_checkable
-class AsksMember(Protocol):
-    """A store that asks a member about itself, as that on etcd does."""
-
-    def status(self) -> _Status:
-        """What the member says."""
-        ...
 
 
 def examine_member(endpoint: str, store: AsksMember) -> Member:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -20,6 +19,7 @@ from gohan_jobs.inspection.queued import QueuedJob, at_one_revision, read_queue
 from gohan_jobs.keys import Place
 from gohan_jobs.queue import Queue
 from gohan_jobs.stores.base import (
+    AsksMember,
     Entry,
     Measured,
     Reader,
@@ -184,13 +184,6 @@ class Status:
         return sum(place.jobs for place in self.places)
 
 
-@runtime_checkable
-class _Alarmed(Protocol):
-    """A store that can tell of alarms, as the one on etcd."""
-
-    def status(self) -> Any: ...
-
-
 def read_status(
     store: Store,
     codec: Codec | None = None,
@@ -337,7 +330,7 @@ class _Look:
 def _measures(store: Store) -> tuple[int | None, tuple[str, ...]]:
     """The store's size and its alarms, as far as it tells us."""
     try:
-        if isinstance(store, _Alarmed):
+        if isinstance(store, AsksMember):
             status = store.status()
             return status.size, status.alarms
         return (store.size() if isinstance(store, Measured) else None), ()

@@ -21,6 +21,7 @@ from typing import Protocol, Self, TypeAlias, runtime_checkable
 import attrs
 
 __all__ = [
+    "AsksMember",
     "Compare",
     "Comparison",
     "Counted",
@@ -33,6 +34,7 @@ __all__ = [
     "LeaseTimed",
     "Leaser",
     "Measured",
+    "MemberStatus",
     "Operation",
     "Page",
     "Put",
@@ -397,6 +399,39 @@ class Measured(Protocol):
 
     def size(self) -> int:
         """Bytes that count towards the server's quota."""
+        ...
+
+
+class MemberStatus(Protocol):
+    """What a server says of itself."""
+
+    @property
+    def version(self) -> str:
+        """Its release."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes that count towards its quota."""
+        ...
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Such as ``NOSPACE``, of any member."""
+        ...
+
+
+@runtime_checkable
+class AsksMember(Protocol):
+    """A store that asks a server about itself, as that on etcd does."""
+
+    def status(self) -> MemberStatus:
+        """What the server says that answers.
+
+        Raises:
+            StoreUnavailable: none answers.
+            StoreRefused: the user may not ask.
+        """
         ...
 
 
