@@ -30,8 +30,8 @@ def copy_of(store: Store, keys: Keys | None = None, *, clock: Clock | None = Non
     what hangs on a lease, jobs that are being worked on as waiting and begun, revisions other ones.
 
     It reads everything there is, secrets included, once, a page at a time, as a new leader does,
-    and for a moment holds it in memory twice: some seconds, and some hundred megabytes, for a hundred
-    thousand keys.
+    and for a moment holds it in memory twice: some seconds, and some hundred megabytes, for a
+    hundred thousand keys.
 
     Args:
         store: what is copied.
