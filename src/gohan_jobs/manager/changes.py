@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import attrs
 
 from gohan_jobs.board import Tracked
@@ -12,7 +15,7 @@ from gohan_jobs.records import ConfigRecord, ResourceRef
 from gohan_jobs.schemas import Schema
 from gohan_jobs.stores.base import Entry, Transaction
 
-__all__ = ["Draft", "Pending", "change_of"]
+__all__ = ["Draft", "Pending", "change_of", "readable_version"]
 
 
 @attrs.frozen
@@ -53,6 +56,16 @@ def change_of(
         create_revision=entry.create_revision,
         mod_revision=entry.mod_revision,
     )
+
+
+def readable_version(text: bytes) -> int | None:
+    """The version of a config that is otherwise broken."""
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    version = value.get("version") if isinstance(value, dict) else None
+    return version if isinstance(version, int) and not isinstance(version, bool) else None
 
 
 @attrs.frozen(kw_only=True)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections import deque
-from typing import Any
-
 import attrs
 
 from gohan_jobs.admission import Admission
-from gohan_jobs.bookkeeping import Band, Held
+from gohan_jobs.bookkeeping import Held
 from gohan_jobs.exceptions import GohanJobsError, TransactionTooLarge
-from gohan_jobs.keys import JobId, ResourcePath
-from gohan_jobs.manager.changes import Draft, Pending, change_of
+from gohan_jobs.keys import ResourcePath
+from gohan_jobs.manager.changes import Draft, Pending, change_of, readable_version
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.drafting import Drafting
 from gohan_jobs.manager.holds import Holds
-from gohan_jobs.manager.quota import Quota
+from gohan_jobs.manager.lineup import Lineup
 from gohan_jobs.manager.vetoes import Vetoes
 from gohan_jobs.planning import (
     Enqueue,
@@ -55,23 +51,13 @@ class Intake:
         self._drafting = Drafting(desk)
         self._holds = Holds(desk, self._hold_over)
         self._vetoes = Vetoes(desk, self._holds, admission)
-        self._fresh: deque[Pending] = deque()
-        self._resync: deque[Pending] = deque()
-        self._latest: dict[ResourcePath, int] = {}
+        self._lineup = Lineup(desk)
         self._assumed: list[Draft] = []
-        self._after: dict[ResourceRef, Pending] = {}
-        self._quota = Quota(desk)
-
-    def __len__(self) -> int:
-        return len(self._fresh) + (0 if self._quota.paused else len(self._resync))
 
     def clear(self) -> None:
         """Forget everything, before all is read again."""
-        self._fresh.clear()
-        self._resync.clear()
-        self._latest.clear()
+        self._lineup.clear()
         self._assumed.clear()
-        self._after.clear()
         self._holds.clear()
 
     def held(self, path: ResourcePath, entry: Entry) -> None:
@@ -86,8 +72,7 @@ class Intake:
 
     def receive(self, pending: Pending) -> None:
         """Take in a change."""
-        self._latest[pending.path] = max(pending.revision, self._latest.get(pending.path, 0))
-        (self._fresh if pending.band == Band.FRESH else self._resync).append(pending)
+        self._lineup.add(pending)
 
     def appeared(self, resource: ResourceRef) -> None:
         """Something that configs may be held for is there, or has changed."""
@@ -95,14 +80,12 @@ class Intake:
             entry = self._desk.estate.config_entry(path)
             if entry is not None:
                 woken = Pending(path, entry, entry.mod_revision, reread=True, woken=True)
-                self._fresh.append(woken)
+                self._lineup.wake(woken)
 
     def step(self) -> bool:
         """Handle the next changes, as many as fit one transaction; whether there were any."""
-        self._take_up()
-        if self._resync and not self._fresh:
-            self._quota.look()
-        if not len(self):
+        self._lineup.look()
+        if not self._lineup:
             return False
         taken: list[Pending] = []
         try:
@@ -115,10 +98,10 @@ class Intake:
     def _batch(self, taken: list[Pending]) -> list[Draft]:
         """Drafts of the next changes; those after one may depend on what it does."""
         drafts: list[Draft] = []
-        while len(self) and len(taken) < self._desk.options.batch:
-            pending = (self._fresh or self._resync).popleft()
+        while self._lineup and len(taken) < self._desk.options.batch:
+            pending = self._lineup.take()
             if any(draft.pending.path == pending.path for draft in drafts):
-                self._again(pending)
+                self._lineup.add_again(pending)
                 break
             taken.append(pending)
             draft = self._prepare(pending)
@@ -135,31 +118,7 @@ class Intake:
         while self._assumed:
             self._retract(self._assumed[-1])
         for pending in reversed(taken):
-            self._again(pending)
-
-    def _await_jobs(
-        self, pending: Pending, resource: ResourceRef, collapse: tuple[JobId, ...] = ()
-    ) -> bool:
-        """Put off a result that needs no job while an older version's is unfinished.
-
-        That one's result would come later, and stand for this version's.
-        """
-        jobs = self._desk.board.jobs_of(resource)
-        if all(job.job_id in collapse for job in jobs):
-            return False
-        self._after[resource] = attrs.evolve(pending, reread=True)
-        return True
-
-    def _take_up(self) -> None:
-        """Go on with what was put off, where the older version has ended."""
-        for resource in [ref for ref in self._after if not self._desk.board.jobs_of(ref)]:
-            self._fresh.append(self._after.pop(resource))
-
-    def _again(self, pending: Pending) -> None:
-        self._latest[pending.path] = max(pending.revision, self._latest.get(pending.path, 0))
-        (self._fresh if pending.band == Band.FRESH else self._resync).appendleft(
-            attrs.evolve(pending, reread=True)
-        )
+            self._lineup.add_again(pending)
 
     # Deciding.
 
@@ -171,9 +130,8 @@ class Intake:
             return None  # read again meanwhile, and found to be later than this
         if not pending.reread:
             self._apply(pending)
-        if self._latest.get(path, 0) > pending.revision:
-            return None  # a later change of the same key is on its way
-        self._latest.pop(path, None)
+        if self._lineup.is_overtaken(pending):
+            return None
         if desk.keys.is_template(path):
             self._appeared_at(path)
             return None
@@ -242,8 +200,8 @@ class Intake:
         try:
             config = desk.estate.config(path)
         except GohanJobsError as error:
-            if not self._await_jobs(pending, resource):
-                self._set_aside(pending, entry, _readable_version(entry.value), str(error))
+            if not self._lineup.await_jobs(pending, resource):
+                self._set_aside(pending, entry, readable_version(entry.value), str(error))
             return None
         assert config is not None  # noqa: S101 - its entry is there
         if desk.quarantine.get(entry.key, (0, 0))[0] != entry.mod_revision:
@@ -282,10 +240,10 @@ class Intake:
         if isinstance(plan, SetAside):
             assert entry is not None  # noqa: S101 - a removal is never set aside
             assert config is not None  # noqa: S101 - likewise
-            if not self._await_jobs(pending, resource):
+            if not self._lineup.await_jobs(pending, resource):
                 self._set_aside(pending, entry, config.version, plan.reason)
             return None
-        if isinstance(plan, Publish) and self._await_jobs(pending, resource, plan.collapse):
+        if isinstance(plan, Publish) and self._lineup.await_jobs(pending, resource, plan.collapse):
             return None
         if isinstance(plan, Enqueue):
             held = self._vetoes.judge(pending.path, resource, entry, plan)
@@ -371,10 +329,10 @@ class Intake:
             pending, entry=entry, revision=revision, tries=pending.tries + 1, reread=True
         )
         if again.tries < _RETRIES:
-            self._again(again)
+            self._lineup.add_again(again)
         else:  # not in a hot loop
             due = desk.clock.now() + _RETRY_AFTER
-            desk.timers.at(due, lambda: self._again(attrs.evolve(again, tries=0)))
+            desk.timers.at(due, lambda: self._lineup.add_again(attrs.evolve(again, tries=0)))
 
     def _too_large(self, draft: Draft, error: TransactionTooLarge) -> None:
         """What doesn't fit the store is the config's error, not everybody's."""
@@ -385,9 +343,9 @@ class Intake:
             self._desk.set_aside(key, pending.revision, str(error))
         elif isinstance(plan, Publish):
             # What it was to take away is left, and has its own result to tell first.
-            if not self._await_jobs(pending, self._resource_of(pending.path)):
+            if not self._lineup.await_jobs(pending, self._resource_of(pending.path)):
                 self._set_aside(pending, entry, plan.state.version, str(error))
-        elif not self._await_jobs(pending, self._resource_of(pending.path), plan.collapse):
+        elif not self._lineup.await_jobs(pending, self._resource_of(pending.path), plan.collapse):
             state = read_error(plan.processed.version, str(error))
             self._publish(pending, Publish(state, plan.processed, plan.collapse), entry)
 
@@ -405,7 +363,7 @@ class Intake:
             return  # a later change is on its way
         if held.vetoed:
             woken = Pending(path, entry, held.config_mod, reread=True, woken=True)
-            self._fresh.append(woken)
+            self._lineup.wake(woken)
             return
         assert entry is not None  # noqa: S101 - a removal waits for nothing
         self._last_try(path, entry)
@@ -431,13 +389,3 @@ class Intake:
         except Exception:
             self._put_back([])
             raise
-
-
-def _readable_version(text: bytes) -> int | None:
-    """The version of a config that is otherwise broken."""
-    try:
-        value: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    version = value.get("version") if isinstance(value, dict) else None
-    return version if isinstance(version, int) and not isinstance(version, bool) else None
