@@ -103,11 +103,12 @@ def until(lifecycle: Lifecycle, reached: Callable[[], bool]) -> float:
 
 def one(store: EtcdStore, manager: Lifecycle, worker: Lifecycle, number: int) -> list[float]:
     """Plan, claim and finish, and release one change; seconds each."""
-    manager.submit(thing(number, version=2, parent=number - 1), ref(number))
     places = {
         place: store.watch(KEYS.place_prefix(place), store.revision() + 1)
         for place in (Place.READY, Place.FINISHED)
     }
+    time.sleep(0.15)  # etcd tells a watch that has just begun only ten times a second
+    manager.submit(thing(number, version=2, parent=number - 1), ref(number))
 
     def seen(place: Place, *, gone: bool) -> Callable[[], bool]:
         def check() -> bool:
