@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import os
 import shutil
 import socket
@@ -37,6 +38,18 @@ def test_data_outlives_a_restart() -> None:
         home = cluster.home
     assert not home.exists()
     cluster.close()
+
+
+def test_its_ports_are_free_and_no_connection_gets_one_by_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that somebody uses is passed over; systems take those of connections from above."""
+    monkeypatch.setattr(launcher, "_numbers", itertools.count(5000))
+    found = launcher._free_ports()
+    with socket.socket() as other:
+        first = next(found)
+        other.bind(("127.0.0.1", first + 1))
+        assert 25_000 <= first < first + 1 < next(found) < 32_000
 
 
 def test_a_durable_member_keeps_what_it_acknowledged() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -34,6 +35,9 @@ _GUARD = '"$@" & echo $!; read -r _; kill -9 $! 2>/dev/null; wait'
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
 _GRACE = 5.0
+
+_PORTS = range(20_000, 32_000)
+_numbers = itertools.count(os.getpid() * 1009)  # far from those of another process that tests
 
 # Elections are quick, yet bear a busy machine; a lease of one second is granted as such.
 _FLAGS = {1: ("20", "200"), 3: ("50", "500")}
@@ -67,12 +71,25 @@ def _program(name: str) -> Path:
     return Path(spec.origin).parent / "etcdbin" / name
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+def _free_ports() -> Iterator[int]:
+    """Ports that nobody uses.
+
+    None of those that a system gives to outgoing connections: one of them, even a client's that
+    tries to connect again, may sit on the port of a member that is down, which then can't start.
+    """
+    while True:
+        port = _PORTS[next(_numbers) % len(_PORTS)]
+        if _is_free(port):
+            yield port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 class EtcdMember:
@@ -228,7 +245,7 @@ class EtcdCluster:
         self._timeout = timeout
         self._tls = tls
         self._durable = durable
-        ports = _free_ports(3 * members)
+        ports = list(itertools.islice(_free_ports(), 3 * members))
         self._scheme = scheme = "https" if tls else "http"
         self.members: tuple[EtcdMember, ...] = tuple(
             EtcdMember(
@@ -303,8 +320,8 @@ class EtcdCluster:
     @contextlib.contextmanager
     def learner(self) -> Iterator[EtcdMember]:
         """Another member, which only learns: it takes no requests yet."""
-        ports = _free_ports(3)
-        member = EtcdMember("learner", (ports[0], ports[1], ports[2]), self.home, self._scheme)
+        client, peer, metrics = itertools.islice(_free_ports(), 3)
+        member = EtcdMember("learner", (client, peer, metrics), self.home, self._scheme)
         self.etcdctl("member", "add", member.name, "--learner", f"--peer-urls={member.peer_url}")
         peers = [*self.members, member]
         urls = ",".join(f"{each.name}={each.peer_url}" for each in peers)
