@@ -218,6 +218,8 @@ class Lifecycle:
     def run_until_idle(self, limit: int = 100_000) -> int:
         """Step until there is nothing more to do now; how many steps did something.
 
+        Of what was written to a server just now, a watch may tell later: there, use :meth:`wait`.
+
         Raises:
             GohanJobsError: ``limit`` steps were not enough.
         """
