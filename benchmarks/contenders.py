@@ -175,6 +175,7 @@ def bare_requests(entry: Any, lease: int) -> tuple[Any, Any]:
         planned_at=0,
         own_stack=None,
         lease=WorkerLease(SystemClock()),
+        lease_id=0,
         now=lambda: 0.0,
     )
     outcome = no_op_outcome(job)

@@ -36,10 +36,11 @@ from gohan_jobs.loops import Keeper
 from gohan_jobs.records import OnFailure
 from gohan_jobs.runtime import SwitchingExecutor, Threads
 from gohan_jobs.schemas import Schema, Schemas
-from gohan_jobs.stores.base import Delete, Page, Put, Transaction
+from gohan_jobs.stores.base import Delete, Page, Put, Transaction, TransactionResult
 from gohan_jobs.testing.faults import FaultyStore
 from gohan_jobs.worker import Worker, WorkerOptions
 from gohan_jobs.worker.candidates import Candidates
+from gohan_jobs.worker.claim import Claim
 from gohan_jobs.worker.peers import Peers
 from gohan_jobs.worker.returned import Inbox, Late
 from jobs_made import job_id, tracked
@@ -941,3 +942,45 @@ def test_a_keeper_goes_on_when_the_store_is_away() -> None:
         (event.role, event.reason) for event in told if isinstance(event, StoreTroubled)
     ]
     assert (len(renewed), "away") == (keeper.trouble.failures, keeper.trouble.reason)
+
+
+# A lease that ends meanwhile.
+
+
+def about_to_claim() -> tuple[World, Lifecycle]:
+    """A worker that has read which job is ready."""
+    world, lifecycle = queued()
+    step_until(lifecycle, lambda: worker_of(lifecycle)._candidates.waiting)
+    return world, lifecycle
+
+
+def test_nothing_is_claimed_without_a_lease() -> None:
+    """It may end on the keeper's thread while a page is read; such a claim would stay for ever."""
+    world, lifecycle = about_to_claim()
+    worker = worker_of(lifecycle)
+    worker._registration.lose()
+    faulty(lifecycle).calls.clear()
+    assert ([], []) == worker._claiming.carry_out((), (), 8)
+    assert "transact" not in faulty(lifecycle).calls
+    assert 1 == len(world.under("/jobs/ready/"))
+
+
+def test_a_claim_under_a_lease_that_ends_meanwhile_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though etcd, which counts from later, has made it: it goes with that lease."""
+    world, lifecycle = about_to_claim()
+    worker, store = worker_of(lifecycle), faulty(lifecycle)
+    made = store.transact
+
+    def late(transaction: Transaction) -> TransactionResult:
+        result = made(transaction)
+        worker._registration.lose()
+        return result
+
+    monkeypatch.setattr(store, "transact", late)
+    _, (reserved,) = worker._claiming.carry_out((), (), 8)
+    assert isinstance(reserved.job, Claim)
+    assert reserved.job.lost
+    (working,) = world.store.entries("/jobs/working/").entries
+    assert 0 != working.lease

@@ -46,6 +46,7 @@ def claim_of(*params: Param, own: HeatStack | None = None, body: Any = None) -> 
         planned_at=1,
         own_stack=own,
         lease=WorkerLease(clock),
+        lease_id=0,
         now=clock.now,
     )
 

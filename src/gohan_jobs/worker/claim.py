@@ -84,6 +84,7 @@ class Claim:
         planned_at: int,
         own_stack: HeatStack | None,
         lease: WorkerLease,
+        lease_id: int,
         now: Callable[[], float],
     ) -> None:
         self.job_id: JobId = job.id
@@ -97,7 +98,7 @@ class Claim:
         self.attempt: int = notes.attempts + 1
         self.stacks_read: dict[ResourceRef, HeatStack] = {}
         self._lease = lease
-        self._lease_id = lease.id
+        self._lease_id = lease_id  # the lease's may be another by now
         self._acting = False
         self._touched = False
         self._stopped = ""

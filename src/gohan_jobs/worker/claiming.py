@@ -114,15 +114,17 @@ class Claiming:
 
     def _attempts(self, most: int, paths: set[ResourcePath]) -> list[_Attempt]:
         self._candidates.catch_up(most)
+        # Once: the keeper's thread may end it at any time, and a claim without one stays for ever.
+        lease = self._lease.id
         attempts: list[_Attempt] = []
         left: list[tuple[JobId, int]] = []
-        while len(attempts) < most and (found := self._candidates.pick()) is not None:
+        while lease and len(attempts) < most and (found := self._candidates.pick()) is not None:
             path = self._path(found[0])
             if path in paths:
                 left.append(found)
                 continue
             paths.add(path)
-            attempts.append(_Attempt(*found, path, self._new_id(), self._lease.id))
+            attempts.append(_Attempt(*found, path, self._new_id(), lease))
         self._offer(left)
         return attempts
 
@@ -213,6 +215,7 @@ class Claiming:
                 planned_at=job_entry.create_revision,
                 own_stack=self._own_stack(stack),
                 lease=self._lease,
+                lease_id=attempt.lease,
                 now=self._now,
             )
         except GohanJobsError as error:
