@@ -10,8 +10,8 @@ bare      a loop on etcd3's stubs over the very same transactions, built beforeh
           jobs: one request for a claim, one for a finish
 batched   the same, with eight finishes and the next eight claims in each request
 taskflow  OpenStack TaskFlow's etcd jobboard with as many jobs posted: claim under a lease, as ours
-          are, and consume; it writes no results. Each worker goes through the board as TaskFlow's
-          own conductor does
+          are, and consume; it writes no results. Each worker goes through the board as that of
+          TaskFlow's own example does
 
 Records are the documented ones. Each worker has a connection of its own, in a thread, which also
 runs its handlers, or in a process. What takes longer than the limit is ended, and shown as "-".
