@@ -42,6 +42,7 @@ from gohan_jobs.worker import Worker, WorkerOptions
 from gohan_jobs.worker.candidates import Candidates
 from gohan_jobs.worker.claim import Claim
 from gohan_jobs.worker.peers import Peers
+from gohan_jobs.worker.preemptions import Preemptions
 from gohan_jobs.worker.returned import Inbox, Late
 from jobs_made import job_id, tracked
 from worlds import DISK, NETWORK, PORT, QUOTA, World, ref
@@ -984,3 +985,16 @@ def test_a_claim_under_a_lease_that_ends_meanwhile_is_lost(
     assert reserved.job.lost
     (working,) = world.store.entries("/jobs/working/").entries
     assert 0 != working.lease
+
+
+def test_preemptions_that_cant_be_looked_at_are_not_followed() -> None:
+    """Else a delete of a job that runs would never be heard of; it is tried again."""
+    world = World()
+    store = FaultyStore(world.store)
+    preemptions = Preemptions(store, Bookkeeping(world.keys), None)
+    store.fail("get")
+    with pytest.raises(StoreError):
+        preemptions.follow([job_id("port:p1")])
+    assert not preemptions.followed
+    assert [] == preemptions.follow([job_id("port:p1")])
+    assert preemptions.followed
