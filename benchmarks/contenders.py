@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import attrs
 from estates import SCHEMAS, no_op
 
-from gohan_jobs.bookkeeping import JobNotes
+from gohan_jobs.bookkeeping import Bookkeeping, JobNotes
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.events import Event, JobClaimed, JobFinished
@@ -27,7 +27,7 @@ from gohan_jobs.orchestrators.simulated import SimulatedHeat
 from gohan_jobs.queue import Fence, Queue
 from gohan_jobs.records import Job
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.stores.base import Transaction, TransactionResult, scan
+from gohan_jobs.stores.base import Transaction, TransactionResult, entries_below
 from gohan_jobs.stores.etcd import EtcdStore, messages
 from gohan_jobs.worker import WorkerOptions
 from gohan_jobs.worker.claim import Claim, WorkerLease
@@ -190,20 +190,15 @@ def no_op_outcome(job: Job) -> Done:
 
 def queued(store: EtcdStore) -> list[Any]:
     """What the bare loops are told of every job."""
-    ready = {entry.key.rpartition("/")[2]: entry.mod_revision for entry in below(store, "ready")}
-    jobs = {entry.key.rpartition("/")[2]: (entry.key, entry.value) for entry in below(store, "all")}
-    notes = {
-        entry.key.rpartition("/")[2]: (entry.key, entry.value)
-        for page in scan(store, "/gohan-jobs/jobs/")
-        for entry in page.entries
-    }
-    return [(jobs[name], notes[name], revision) for name, revision in ready.items()]
-
-
-def below(store: EtcdStore, place: str) -> Iterator[Any]:
-    """The queue's entries at a place."""
-    for page in scan(store, f"{KEYS.jobs}{place}/"):
-        yield from page.entries
+    own = Bookkeeping(KEYS)
+    ready, jobs, notes = (
+        {entry.key.rpartition("/")[2]: entry for entry in entries_below(store, prefix)}
+        for prefix in (KEYS.place_prefix(Place.READY), KEYS.all_jobs, own.jobs_prefix)
+    )
+    return [
+        ((jobs[name].key, jobs[name].value), (notes[name].key, notes[name].value), it.mod_revision)
+        for name, it in ready.items()
+    ]
 
 
 def board(endpoints: Sequence[str]) -> Any:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 
 from gohan_jobs.exceptions import StoreRefused
-from gohan_jobs.stores.base import Entry, Page, Reader, scan
+from gohan_jobs.stores.base import Entry, Page, Reader, entries_below
 
 __all__ = ["Peers"]
 
@@ -48,7 +48,7 @@ class Peers:
         self._known_until = now + _KNOWN_FOR
 
     def _read(self) -> None:
-        keys = [entry.key for page in scan(self._store, self._prefix) for entry in page.entries]
+        keys = [entry.key for entry in entries_below(self._store, self._prefix)]
         others = [key for key in keys if key != self._own]
         self._count = len(others) + 1
         self._rank = sum(key < self._own for key in others)
