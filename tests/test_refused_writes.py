@@ -7,13 +7,17 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
+from gohan_jobs.bookkeeping import SET_ASIDE, JobNotes
 from gohan_jobs.events import RequestDropped
 from gohan_jobs.exceptions import StoreError, StoreFull, StoreRefused, WrongCluster
-from gohan_jobs.lifecycle import Role
+from gohan_jobs.keys import Place
+from gohan_jobs.lifecycle import Lifecycle, Role
+from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.testing.faults import FaultyStore
-from worlds import DISK, NETWORK, PORT, World
+from worlds import DISK, NETWORK, PORT, QUOTA, World, ref
 
 ODD = "/jobs/all/odd"
 ASIDE = "/gohan-jobs/quarantine/"
@@ -125,3 +129,67 @@ def test_a_watch_that_is_refused_is_read_anew() -> None:
     office.store.fail("poll", error=no_permission)
     office.advance(1)
     assert office.reads == 2 * before
+
+
+# A start that finds much to write.
+
+LEFT = ("failed/x", "orphans/x", "quarantine/x", "repairs/x", "workers/x", "held/x")
+
+
+def start(refused: int, error: Callable[[], StoreError]) -> tuple[dict[str, Any], FaultyStore]:
+    """What comes of a mess that a leader finds, if the how-manieth write of its start is refused.
+
+    Broken notes of all kinds, keys that are no jobs, a job of another program, one whose document
+    and one whose notes are broken, one in two places, one set aside, a stack's record.
+    """
+    world = World(roles=(Role.MANAGER,), manager=ManagerOptions(default_slots=1, ready_per_slot=1))
+    for resource in (NETWORK, DISK, QUOTA, ref("network", "n2"), ref("network", "n3")):
+        world.write(resource, {"name": "x"})
+    world.settle()
+    jobs = {job.resource.resource_id: job.id for job in world.jobs()}
+    own, keys = world.lifecycle.queue.own, world.keys
+    notes = own.loads(own.job(jobs["n2"]), world.text(own.job(jobs["n2"])) or b"", JobNotes)
+    world.lifecycle.close()
+    for key in (ODD, "/jobs/waiting/odd", "/esi-worker/heat_stacks/v2.0/networks/n9"):
+        world.put(key, "{")
+    for name in LEFT:
+        world.put(f"/gohan-jobs/{name}", "{")
+    world.delete(own.job(jobs["n1"]))
+    world.put(keys.job(jobs["d1"]), "{")
+    world.put(own.job(jobs["q1"]), "{")
+    world.put(own.job(jobs["n2"]), own.dumps(attrs.evolve(notes, held_until=SET_ASIDE)))
+    world.put(keys.place(Place.WAITING, jobs["n3"]), b"heat_worker")
+    world.put(keys.place(Place.FINISHED, jobs["n3"]), b"")
+    world.put(f"/jobs/ready/{jobs['n3']}x", b"")
+    store = FaultyStore(world.store)
+    starting = Lifecycle(
+        store, world.heat, world.schemas, clock=world.clock, roles=(Role.MANAGER,), seed=5
+    )
+    store.fail("transact", on=refused, error=error)
+    for _ in range(60):
+        world.clock.advance(1.0)
+        with contextlib.suppress(StoreError):
+            starting.run_until_idle()
+    found: dict[str, Any] = {
+        "aside": sorted(world.under(ASIDE)),
+        # Without the suffixes of what is planned anew.
+        "places": sorted(key.rpartition(":")[0] for key in world.under("/jobs/")),
+        "notes": sorted(key.rpartition(":")[0] for key in world.under("/gohan-jobs/jobs/")),
+        "reads": store.calls.count("entries"),
+    }
+    return found, store
+
+
+@pytest.mark.parametrize("error", [no_permission, no_space])
+def test_a_write_refused_at_the_start_is_all_that_is_tried_again(
+    error: Callable[[], StoreError],
+) -> None:
+    """A store that fills up is not read again and again by the leader that finds it full."""
+    expected = start(NEVER, error)[0]
+    assert len(expected["aside"]) > 8
+    for number in itertools.count(1):
+        found, store = start(number, error)
+        assert (number, expected) == (number, found)
+        if store.pending:
+            assert number > 15
+            break

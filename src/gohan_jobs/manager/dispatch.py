@@ -40,6 +40,7 @@ class Dispatch:
         self._lost: deque[JobId] = deque()
         self._returned: deque[JobId] = deque()
         self._removed: deque[ResourcePath] = deque()
+        self._aside: deque[tuple[Tracked, Entry]] = deque()
 
     def clear(self) -> None:
         """Forget everything, before all is read again."""
@@ -48,6 +49,7 @@ class Dispatch:
         self._lost.clear()
         self._returned.clear()
         self._removed.clear()
+        self._aside.clear()
 
     # What is heard.
 
@@ -72,11 +74,21 @@ class Dispatch:
         if job.place is None:
             self.lost(job)
         elif job.notes.held_until == SET_ASIDE and not job.broken:
-            self._reconsider(job, document)
+            self._aside.append((job, document))
         elif job.notes.held_for and not job.broken:
             self._failures.remember(job)
         elif job.place is Place.WAITING and job.notes.delay > 0:
             self._desk.delay(job, job.notes.delay)
+
+    def _look_aside(self) -> bool:
+        """Look at one job that was set aside, and has been read."""
+        if not self._aside:
+            return False
+        job, document = self._aside[0]
+        if self._desk.board.get(job.job_id) is job and job.notes.held_until == SET_ASIDE:
+            self._reconsider(job, document)
+        self._aside.popleft()
+        return True
 
     def _reconsider(self, job: Tracked, document: Entry) -> None:
         """A job that was set aside is looked at again once its document has changed."""
@@ -94,6 +106,7 @@ class Dispatch:
         return (
             self._repair()
             or self._take_back()
+            or self._look_aside()
             or self._release()
             or self._look_again()
             or self._failures.step()

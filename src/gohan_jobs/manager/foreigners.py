@@ -36,24 +36,26 @@ class Foreigners:
             config_mod=config.mod_revision if config is not None else 0,
         )
 
-    def adopt(self, job: Job, notes: JobNotes, noted: Entry | None = None) -> JobNotes:
-        """Write the notes on a job, for the worker that claims it, in place of broken ones, if any.
+    def completed(self, job: Job, notes: JobNotes) -> JobNotes:
+        """Notes with what its document says.
 
         Nobody knows which version of its template its params were computed from, so they are
         computed again before it runs (``rules`` 9).
         """
-        own = self._desk.queue.own
         tenant = job.resource_input.get("tenant_id")
-        made = attrs.evolve(
+        return attrs.evolve(
             notes,
             tenant=tenant if isinstance(tenant, str) else "",
             template_id=self._template(job),
         )
-        key = own.job(job.id)
+
+    def note(self, job_id: JobId, notes: JobNotes, noted: Entry | None) -> None:
+        """Write the notes on a job, for the worker that claims it, in place of broken ones."""
+        own = self._desk.queue.own
+        key = own.job(job_id)
         unchanged = Compare.unchanged(key, 0 if noted is None else noted.mod_revision)
-        self._desk.commit(Transaction((unchanged,), (Put(key, own.dumps(made)),)))
+        self._desk.commit(Transaction((unchanged,), (Put(key, own.dumps(notes)),)))
         self._desk.pardon(key)
-        return made
 
     def _template(self, job: Job) -> str:
         """The template that a job needs, as its schema says; empty if none can be told."""

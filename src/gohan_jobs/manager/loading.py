@@ -1,8 +1,14 @@
-"""A new leader reads everything, at one revision."""
+"""A new leader reads everything, at one revision.
+
+Reading writes nothing: what is found that has to be written is put in line, and done before
+anything else. So a store that can be read, but takes no writes, is not read again at each try.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from gohan_jobs.board import Board, Tracked, in_order
 from gohan_jobs.bookkeeping import Band, Bookkeeping, JobNotes, Orphan, Quarantined
@@ -57,6 +63,7 @@ class Loader:
         self._foreigners = Foreigners(desk)
         self._repairs = repairs
         self._requests = requests
+        self._unwritten: deque[Callable[[], object]] = deque()
 
     def load(self, revision: int, *, accept: bool) -> None:
         """Read everything as of a revision.
@@ -71,12 +78,32 @@ class Loader:
         self._clear()
         self._load_estate(revision)
         self._load_own(revision)
-        self._judge_stacks()
+        self._put_in_line(self._judge_stacks)
         self._load_jobs(revision)
         self._plan_differences(accept=accept)
 
+    def step(self) -> bool:
+        """Write one thing that reading has found; whether there was any.
+
+        Raises:
+            StoreError: it is refused, and stays in line.
+        """
+        if not self._unwritten:
+            return False
+        self._unwritten[0]()
+        self._unwritten.popleft()
+        return True
+
+    def _put_in_line(self, write: Callable[..., object], *arguments: object) -> None:
+        """Put in line what can be repeated: a write, or a look that may lead to some."""
+        self._unwritten.append(partial(write, *arguments))
+
+    def _set_aside(self, key: str, mod_revision: int, reason: str) -> None:
+        self._put_in_line(self._desk.set_aside, key, mod_revision, reason)
+
     def _clear(self) -> None:
         desk = self._desk
+        self._unwritten.clear()
         settled = settled_in(desk.store, desk.queue.own)
         desk.estate = Estate(self._codec, desk.schemas, settled)
         desk.board = Board()
@@ -111,7 +138,7 @@ class Loader:
         desk, own = self._desk, self._desk.queue.own
         self._load_quarantine(revision)
         for entry in self._scan(own.workers_prefix, revision):
-            desk.worker(entry.key.removeprefix(own.workers_prefix), entry)
+            self._put_in_line(desk.worker, entry.key.removeprefix(own.workers_prefix), entry)
         for entry in self._scan(own.orphans_prefix, revision):
             desk.orphans.add(ResourcePath(entry.key.removeprefix(own.orphans_prefix)))
             self._see_orphan(entry)
@@ -129,22 +156,19 @@ class Loader:
     def _load_quarantine(self, revision: int) -> None:
         """What is set aside; a note that can't be read is so, too, and is written anew or goes."""
         desk, own = self._desk, self._desk.queue.own
-        broken: list[tuple[Entry, str]] = []
         for entry in self._scan(own.quarantine_prefix, revision):
             key, seen, problem = _noted(own, entry)
             desk.quarantine[key] = (seen, entry.mod_revision)
             if problem:
-                broken.append((entry, problem))
-        for entry, problem in broken:
-            desk.set_aside(entry.key, entry.mod_revision, problem)
-        self._pardon_own()
+                self._set_aside(entry.key, entry.mod_revision, problem)
+        self._put_in_line(self._pardon_own)
 
     def _see_orphan(self, entry: Entry) -> None:
         """That there is one is all that counts; what can't be read of it is told of."""
         try:
             self._desk.queue.own.loads(entry.key, entry.value, Orphan)
         except GohanJobsError as error:
-            self._desk.set_aside(entry.key, entry.mod_revision, str(error))
+            self._set_aside(entry.key, entry.mod_revision, str(error))
 
     def _pardon_own(self) -> None:
         """Forget that a record of our own could not be used that is another by now, or gone."""
@@ -174,7 +198,7 @@ class Loader:
         found: list[tuple[int, Tracked]] = []
         documents: dict[JobId, Entry] = {}
         for entry in self._scan(self._keys.all_jobs, revision):
-            job = self.tracked(entry, notes.get(entry.key.removeprefix(self._keys.all_jobs)))
+            job = self._read(entry, notes.get(entry.key.removeprefix(self._keys.all_jobs)))
             if job is not None:
                 job.place, job.revision = places.pop(job.job_id, (None, 0))
                 found.append((entry.create_revision, job))
@@ -196,7 +220,7 @@ class Loader:
                 try:
                     job_id = self._keys.job_id_in(prefix, entry.key)
                 except InvalidKey as error:
-                    self._desk.set_aside(entry.key, entry.mod_revision, str(error))
+                    self._set_aside(entry.key, entry.mod_revision, str(error))
                     continue
                 found[job_id] = self._later(job_id, found.get(job_id), (place, entry))
         return {job_id: (place, entry.mod_revision) for job_id, (place, entry) in found.items()}
@@ -207,14 +231,14 @@ class Loader:
         if one is None:
             return other
         older, newer = sorted((one, other), key=lambda found: found[1].mod_revision)
-        self._foreigners.tidy(job_id, older, newer)
+        self._put_in_line(self._foreigners.tidy, job_id, older, newer)
         return newer
 
     def _set_strays_aside(self, places: dict[JobId, tuple[Place | None, int]]) -> None:
         for job_id, (place, revision) in places.items():
             assert place is not None  # noqa: S101 - it was found at one
             key = self._keys.place(place, job_id)
-            self._desk.set_aside(key, revision, "there is no document of this job")
+            self._set_aside(key, revision, "there is no document of this job")
 
     def tracked(self, entry: Entry, noted: Entry | None) -> Tracked | None:
         """A job from its document; None, and set aside, if it is not to be used at all.
@@ -223,26 +247,36 @@ class Loader:
             entry: the document.
             noted: the notes on it; another program's job has none, so they are made up, as they are
                 if somebody broke them.
+
+        Raises:
+            StoreError: what has to be written is refused; it stays in line.
         """
+        job = self._read(entry, noted)
+        while self.step():
+            pass
+        return job
+
+    def _read(self, entry: Entry, noted: Entry | None) -> Tracked | None:
         desk = self._desk
         try:
             job_id = self._keys.job_id_in(self._keys.all_jobs, entry.key)
         except InvalidKey as error:
-            desk.set_aside(entry.key, entry.mod_revision, str(error))
+            self._set_aside(entry.key, entry.mod_revision, str(error))
             return None
         schema = desk.schemas.by_type(job_id.resource_type)
         if schema is None:
-            desk.set_aside(entry.key, entry.mod_revision, "no schema has this job's type")
+            self._set_aside(entry.key, entry.mod_revision, "no schema has this job's type")
             return None
         path = schema.path_of(job_id.resource_id)
         notes = self._notes(noted)
         try:
             job = desk.queue.read_job(entry)
         except GohanJobsError as error:
-            desk.set_aside(entry.key, entry.mod_revision, str(error))
+            self._set_aside(entry.key, entry.mod_revision, str(error))
             return Tracked.unreadable(job_id, path, notes or self._foreigners.notes(path))
         if notes is None:
-            notes = self._foreigners.adopt(job, self._foreigners.notes(path), noted)
+            notes = self._foreigners.completed(job, self._foreigners.notes(path))
+            self._put_in_line(self._foreigners.note, job_id, notes, noted)
         return Tracked.of(job, path, notes, None, 0)
 
     def _notes(self, noted: Entry | None) -> JobNotes | None:
@@ -252,7 +286,7 @@ class Loader:
         try:
             return self._desk.queue.own.loads(noted.key, noted.value, JobNotes)
         except GohanJobsError as error:
-            self._desk.set_aside(noted.key, noted.mod_revision, str(error))
+            self._set_aside(noted.key, noted.mod_revision, str(error))
             return None
 
     # Differences.

@@ -227,7 +227,7 @@ class Manager:
         except StoreError:
             self._unload()  # events may be lost
             raise
-        return self._follower.take_in()
+        return self._loader.step() or self._follower.take_in()
 
     def _unload(self) -> None:
         self._loaded = False
