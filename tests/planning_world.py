@@ -188,6 +188,11 @@ class World:
         )
         self.put(self.keys.heat_stack_of(found), record)
 
+    def settle_in(self) -> None:
+        """The library starts here for the first time: what is there was there before."""
+        self.revision += 1
+        self.estate.settled_in = self.revision
+
     def state(self, path: str, state: StateRecord) -> None:
         """Give a resource a result."""
         self.put(self.keys.state_of(ResourcePath(path)), state)

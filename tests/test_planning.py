@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from gohan_jobs.exceptions import MappingError
-from gohan_jobs.keys import JobId, Place
+from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.planning import (
     TEMPLATE_TYPE,
     Adopt,
@@ -179,32 +179,57 @@ def test_what_was_done_before_this_library_came_is_adopted() -> None:
     """A state of the same version without an error: only the processed copy is written."""
     world = make_world()
     world.state(NETWORK, done(2))
-    plan = world.read(NETWORK, NET, 2)
+    world.write(NETWORK, NET, 2)
+    world.settle_in()
+    plan = world.carry_out(NETWORK, world.plan(NETWORK))
     assert Adopt(ProcessedConfig(body=NET, deleted=False, version=2)) == plan
     assert Unchanged() == world.read(NETWORK, NET, 2)
+
+
+def test_what_another_program_does_beside_this_library_is_adopted() -> None:
+    """A state that was written after its config."""
+    world = make_world()
+    world.write(NETWORK, NET, 2)
+    world.state(NETWORK, done(2))
+    assert Adopt(ProcessedConfig(body=NET, deleted=False, version=2)) == world.plan(NETWORK)
+
+
+def test_a_state_left_by_an_earlier_config_says_nothing_of_a_later_one() -> None:
+    """Nobody removed it with its config; a type that counts no versions has the same one again."""
+    world = make_world()
+    world.settle_in()
+    made(world, TAG, {"id": "t1"})
+    world.state(TAG, done(1, WorkerState.DELETED))
+    world.estate.drop_stack(ResourcePath(TAG))
+    world.estate.drop_processed(ResourcePath(TAG))
+    world.estate.drop_config(ResourcePath(TAG))
+    assert ["modify:heat_worker"] == actions(world.read(TAG, {"id": "t1"}))
 
 
 @pytest.mark.parametrize("state", [done(1), failed("create", 2, "no")])
 def test_what_was_not_done_before_is_work(state: StateRecord) -> None:
     """A state of another version, or a failure, is not done."""
     world = make_world()
+    world.write(NETWORK, NET, 2)
     world.state(NETWORK, state)
-    assert ["modify:heat_worker"] == actions(world.read(NETWORK, NET, 2))
+    assert ["modify:heat_worker"] == actions(world.plan(NETWORK))
 
 
 def test_a_marked_config_whose_stack_lives_was_not_done() -> None:
     """A type that counts no versions is marked at the version it had: that state is the old one."""
     world = make_world()
+    world.write(TAG, {"id": "t1"}, 0, marked=True)
     world.state(TAG, done(0))
     world.stack(TAG)
-    assert ["logical_delete:heat_worker"] == actions(world.read(TAG, {"id": "t1"}, 0, marked=True))
+    assert ["logical_delete:heat_worker"] == actions(world.plan(TAG))
 
 
 def test_a_marked_config_without_a_stack_was_done() -> None:
     """The stack is gone and the state says so."""
     world = make_world()
+    world.write(TAG, {"id": "t1"}, 0, marked=True)
     world.state(TAG, done(0, WorkerState.DELETED))
-    assert isinstance(world.read(TAG, {"id": "t1"}, 0, marked=True), Adopt)
+    assert isinstance(world.plan(TAG), Adopt)
 
 
 # Workable or not.

@@ -77,6 +77,22 @@ def test_rule_01_versions_begin_anew_with_a_config_created_again() -> None:
     assert ("MODIFY_COMPLETED", 1, "") == world.outcome(NETWORK)
 
 
+@pytest.mark.parametrize(("resource", "version"), [(DISK, 1), (QUOTA, 0)], ids=str)
+def test_rule_01_a_state_left_behind_is_not_that_of_a_config_created_again(
+    resource: Any, version: int
+) -> None:
+    """Nobody removed ``/state`` with its config: the new one is not done, its stack is made."""
+    world = World()
+    world.write(resource, {"name": "old"}, version)
+    world.pass_time(5)
+    world.remove_config(resource)
+    world.pass_time(5)
+    world.write(resource, {"name": "new"}, version)
+    world.pass_time(5)
+    assert ["create", "delete", "create"] == [operation for operation, _ in world.changes()]
+    assert ("MODIFY_COMPLETED", version, "") == world.outcome(resource)
+
+
 def test_rule_01_a_version_that_goes_back_is_set_aside_and_told() -> None:
     """Its ``/state`` says so; the stack is left alone; it is told once."""
     world = World()

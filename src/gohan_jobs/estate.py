@@ -218,11 +218,15 @@ class Estate:
             return None
 
     def state(self, path: ResourcePath) -> KnownState | None:
-        """The resource's result; one that can't be read counts as of no version, and failed."""
+        """The resource's result; one that can't be read counts as of no version, and failed.
+
+        As of a processed copy, it does not hold since before :attr:`settled_in`.
+        """
         fact = self._states.get(path)
         if fact is None:
             return None
-        return fact.known or KnownState(version=-1, failed=True)
+        known = fact.known or KnownState(version=-1, failed=True)
+        return attrs.evolve(known, since=max(fact.revision, self.settled_in))
 
     def stack_revision(self, path: ResourcePath) -> int:
         """Mod revision of the stack's record; 0 if there is none."""

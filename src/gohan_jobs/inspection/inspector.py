@@ -78,7 +78,8 @@ class Inspector:
     ) -> Plan:
         """What a config would do if it were written now."""
         revision = self._store.revision()
-        settled = settled_in(self._store, self._queue.own)
+        # Before the first start all that is there will have been there before, this config too.
+        settled = settled_in(self._store, self._queue.own) or revision + 2
         estate, board = Estate(self._codec, self._schemas, settled), Board()
         for prefix, put in (
             (self._keys.config, estate.put_config),

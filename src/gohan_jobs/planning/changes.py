@@ -43,9 +43,9 @@ __all__ = [
 
 
 def incarnation_is_current(create_revision: int, processed_revision: int) -> bool:
-    """Whether a processed copy is of the config that now stands at the key (``rules`` 1).
+    """Whether a processed copy, or a state, is of the config that now stands there (``rules`` 1).
 
-    The copy is written after its config was read, so one older than the config's creation is of an
+    Both are written after their config was read, so one older than the config's creation is of an
     earlier config at the same key.
     """
     return processed_revision > create_revision
@@ -102,10 +102,13 @@ def _done_before(change: Change, known: Known) -> bool:
     """Whether another program has dealt with this version before this library came.
 
     A stack that lives on although its config is marked has not been dealt with: types that do not
-    count versions are marked at the version they had.
+    count versions are marked at the version they had. Nor has a config been that was created after
+    its state was written: nobody removed the state of the one before it (``rules`` 1, 11).
     """
     state = known.state(change.path)
     if state is None or state.failed or state.version != change.config.version:
+        return False
+    if not incarnation_is_current(change.create_revision, state.since):
         return False
     return not change.config.deleting or known.stack_tenant(change.path) is None
 

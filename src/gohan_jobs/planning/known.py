@@ -61,10 +61,13 @@ class KnownState:
     Attributes:
         version: the config version it is about.
         failed: whether it holds an error.
+        since: the revision since which that holds, as of a processed copy
+            (:meth:`Known.processed`). Not compared.
     """
 
     version: int
     failed: bool
+    since: int = attrs.field(default=0, eq=False)
 
 
 @attrs.frozen(kw_only=True)
