@@ -8,7 +8,12 @@ from collections.abc import Iterable
 import pytest
 
 from gohan_jobs.bookkeeping import JobNotes, RetryRequest
-from gohan_jobs.exceptions import OperationRefused, StoreUnavailable, UnsupportedFormat
+from gohan_jobs.exceptions import (
+    OperationRefused,
+    StoreUnavailable,
+    TransactionTooLarge,
+    UnsupportedFormat,
+)
 from gohan_jobs.keys import JobId, Keys, Place
 from gohan_jobs.operations.dumping import DUMP_FORMAT, Dumped, DumpHeader, dump, read_dump
 from gohan_jobs.operations.restoring import LOADING, Loaded, Restorer
@@ -16,7 +21,10 @@ from gohan_jobs.operations.undoing import undo_load
 from gohan_jobs.queue import Queue
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.stores.base import Compare, Delete, Put, Transaction, TransactionResult, scan
+from gohan_jobs.stores.etcd import EtcdStore
 from gohan_jobs.stores.memory import MemoryStore
+from gohan_jobs.stores.transactions import MAX_REQUEST_BYTES, request_bytes
+from gohan_jobs.testing.etcd import EtcdCluster
 from worlds import ALIAS, DISK, NETWORK, PORT, QUOTA, TEMPLATES, World, ref
 
 OTHER = "another cluster"
@@ -289,6 +297,75 @@ def test_the_largest_value_that_a_store_takes(key: str) -> None:
         store, file_of(large(key, most + 1))
     )
     assert {} == everything(store)
+
+
+class Small(MemoryStore):
+    """A store whose server was set up with smaller limits than etcd's own."""
+
+    def __init__(self, size: int, operations: int) -> None:
+        super().__init__()
+        self.size = size
+        self.operations = operations
+
+    def transact(self, transaction: Transaction) -> TransactionResult:
+        """Refuse what is larger."""
+        size, operations = request_bytes(transaction), len(transaction.compares)
+        if size > self.size or operations > self.operations:
+            raise TransactionTooLarge("/some/key", size, MAX_REQUEST_BYTES)
+        return super().transact(transaction)
+
+
+def test_what_a_smaller_server_does_not_take_is_found_before_anything_is_written() -> None:
+    """It is asked together with the first write, by as large a request as will follow."""
+    key = "/config/v2.0/networks/n1"
+    found = file_of(large("/state/v2.0/networks/n1", 10), large(key, 500_000))
+    size = int(refusal(Small(400_000, 128), found).removeprefix(f"{key}: ").split()[0])
+    store = Small(size - 17, 128)
+    assert (
+        f"{key}: {size} bytes to write, and this server takes less: see --max-request-bytes"
+    ) == refusal(store, found)
+    assert (1, {}) == (store.revision(), everything(store))
+    assert 2 == load(Small(size, 128), found).entries
+
+
+def test_a_smaller_server_gets_smaller_batches() -> None:
+    """As many keys at once as it takes, in bytes or in number."""
+    keys = [f"/config/v2.0/networks/{number:02}" for number in range(20)]
+    found = file_of(*(large(key, 20_000) for key in keys))
+    expected = dict.fromkeys(keys, b"x" * 20_000)
+    for store in (Small(50_000, 128), Small(MAX_REQUEST_BYTES, 4)):
+        load(store, found)
+        assert expected == everything(store)
+
+
+def test_what_a_server_does_not_take_after_all() -> None:
+    """Its limits became smaller while it was loaded: the load is cut off."""
+    store = Small(MAX_REQUEST_BYTES, 128)
+    mark = store.transact
+
+    def shrink(transaction: Transaction) -> TransactionResult:
+        """Take the mark, and not much after it."""
+        done = mark(transaction)
+        store.size = 1000
+        return done
+
+    store.transact = shrink  # type: ignore[method-assign] # a server of another set-up
+    with pytest.raises(TransactionTooLarge):
+        load(store, file_of(large("/state/v2.0/networks/n1", 10_000)))
+    assert {"/gohan-jobs/format": LOADING.encode()} == everything(store)
+
+
+def test_a_real_server_with_smaller_limits() -> None:
+    """Its own words are understood, and nothing is written."""
+    key = "/config/v2.0/networks/n1"
+    found = [*file_of(large(key, 300_000))]
+    with EtcdCluster(flags=["--max-request-bytes=100000"]) as etcd, EtcdStore(etcd.endpoints) as to:
+        before = to.revision()
+        with pytest.raises(OperationRefused, match=f"{key}: .*this server takes less"):
+            Restorer(to, lambda: found).load()
+        assert before == to.revision()
+        rows = [large(f"{key}{number}", 30_000) for number in range(9)]
+        assert 9 == Restorer(to, lambda: file_of(*rows)).load().entries
 
 
 def test_long_keys_are_written_in_smaller_batches() -> None:

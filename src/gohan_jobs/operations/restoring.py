@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 import attrs
 
 from gohan_jobs.bookkeeping import Bookkeeping, Held, JobNotes, Quarantined, RetryRequest
-from gohan_jobs.exceptions import InvalidRecord, OperationRefused
+from gohan_jobs.exceptions import InvalidRecord, OperationRefused, TransactionTooLarge
 from gohan_jobs.keys import JobId, Keys
 from gohan_jobs.operations.dumping import Dumped, dumped_entries
 from gohan_jobs.operations.survey import Revisions, Survey, creation, digest
@@ -36,6 +36,8 @@ LOADING = "loading"
 _KEYS = 50
 _BYTES = 2**20
 _NAMED = 5
+_SLACK = 16
+"""Bytes that the lengths in a request take at most, should it grow to etcd's limit."""
 _NEVER = 1
 """A create revision that no key has: the first write makes revision 2."""
 
@@ -132,13 +134,34 @@ class Restorer:
         key = self._own.format_key
         found = self._store.get(key)
         if found is None:
-            put = Put(key, LOADING.encode())
-            self._transact(Transaction((Compare.absent(key), self._no_leader), (put,)), key)
+            self._mark_half()
             self._unfinished = True
             return False
         if found.value not in {LOADING.encode(), self._survey.format}:
             raise OperationRefused(key, "says that the keyspace is another release's")
         return found.value != LOADING.encode()
+
+    def _mark_half(self) -> None:
+        """Write the mark, if the server takes a request as large as the largest to come.
+
+        It may have been set up with smaller limits than etcd's own, which nobody can read.
+        """
+        key = self._own.format_key
+        size, largest = self._survey.largest
+        room = size - request_bytes(self._half(largest, b"")) - _SLACK
+        try:
+            self._transact(self._half(largest, bytes(max(0, room))), key)
+        except TransactionTooLarge as error:
+            reason = f"{size} bytes to write, and this server takes less: see --max-request-bytes"
+            raise OperationRefused(largest, reason) from error
+
+    def _half(self, largest: str, padding: bytes) -> Transaction:
+        """The mark, and a write that is sent and never done."""
+        key, leader = self._own.format_key, self._keys.leader
+        mark = Put(key, LOADING.encode())
+        never = (Compare.absent(leader), Compare.present(leader))
+        probe = (Transaction(never, (Put(largest, padding),)),) if largest else ()
+        return Transaction((Compare.absent(key), self._no_leader), (mark, *probe))
 
     def _end(self) -> None:
         """The keyspace is whole, and in this cluster from now on: revisions count from here."""
@@ -308,10 +331,20 @@ class Restorer:
         return there is None
 
     def _write_batch(self, batch: list[Dumped]) -> None:
-        """Write some keys, all or none, unless they are there already."""
+        """Write some keys, all or none, unless they are there already.
+
+        Of a server with smaller limits than etcd's own, half as many at once.
+        """
         missing = batch
         while missing:
-            if self._store.transact(creation(missing, self._keys)).succeeded:
+            try:
+                if self._store.transact(creation(missing, self._keys)).succeeded:
+                    return
+            except TransactionTooLarge:
+                if len(missing) == 1:
+                    raise
+                for half in (missing[: len(missing) // 2], missing[len(missing) // 2 :]):
+                    self._write_batch(half)
                 return
             if self._store.get(self._keys.leader) is not None:
                 raise OperationRefused(self._keys.leader, "a job manager works in this keyspace")

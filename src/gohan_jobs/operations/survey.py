@@ -63,6 +63,7 @@ class Survey:
         documents: the jobs' keys with their create revisions, which say in which order they come.
         format: the keyspace's format, if it says one.
         working: jobs that were being worked on.
+        largest: the longest request that has to be sent for one key, in bytes, and the key.
     """
 
     def __init__(self, lines: Callable[[], Iterable[bytes]], keys: Keys) -> None:
@@ -77,6 +78,7 @@ class Survey:
         self.documents: list[tuple[int, str]] = []
         self.format: bytes | None = None
         self.working: dict[JobId, None] = {}
+        self.largest: tuple[int, str] = (0, "")
         self._preempted: set[str] = set()
         self._problems: list[tuple[str, str]] = []
 
@@ -152,6 +154,7 @@ class Survey:
         if not self.is_left_out(item):
             size = request_bytes(creation([item], self._keys))
             size += _ROOM if item.key.startswith(self.about_revisions) else 0
+            self.largest = max(self.largest, (size, item.key))
             if size > MAX_REQUEST_BYTES:
                 yield f"{size} bytes to write, the store takes {MAX_REQUEST_BYTES}"
 
