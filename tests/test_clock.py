@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from gohan_jobs.clock import SystemClock, VirtualClock
+from gohan_jobs.clock import SystemClock, VirtualClock, later_text, read_time
 
 
 def test_system_clock_never_goes_back() -> None:
@@ -48,3 +48,11 @@ def test_virtual_clock_does_not_go_back() -> None:
     with pytest.raises(ValueError, match="a clock can't go back: -1"):
         clock.advance(-1)
     assert 0.0 == clock.now()
+
+
+@pytest.mark.parametrize("seconds", [1e12, 1e300, float("inf")])
+def test_a_time_beyond_all_times_is_the_last_there_is(seconds: float) -> None:
+    """Who waits for ever has a deadline that can be written and read all the same."""
+    found = read_time(later_text(VirtualClock(), seconds))
+    assert found is not None
+    assert dt.datetime(9999, 12, 31, tzinfo=dt.UTC).date() == found.date()

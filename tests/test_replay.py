@@ -109,6 +109,15 @@ def test_a_deletion() -> None:
     assert ["job", "heat delete", "heat_stack", "state"] == kinds(trace)[4:]
 
 
+def test_what_a_config_needs_may_come_later_in_the_trace() -> None:
+    """Its template, or what it refers to: it is held until then, however long (``rules`` 5)."""
+    port = config("v2.0/ports/p1", {"id": "p1", "network_id": "n1", "tenant_id": "t"})
+    named = config("v2.0/heat_templates/port", template("port", {"n": "Fnetwork+network_id:name"}))
+    assert ["job", "job", "heat create", "heat_stack", "state", "heat create"] == kinds(
+        [port, TEMPLATE, named, CREATE, stack("CREATE_COMPLETE")]
+    )
+
+
 def test_empty_lines_are_passed_over() -> None:
     """At the end of a file, for instance."""
     assert [] == list(replay_lines(["", "  \n"], make_schemas()))

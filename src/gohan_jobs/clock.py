@@ -79,7 +79,15 @@ def time_text(clock: Clock) -> str:
 
 def later_text(clock: Clock, seconds: float) -> str:
     """The time of day so many seconds from now, ISO 8601."""
-    return (clock.wall() + dt.timedelta(seconds=seconds)).isoformat()
+    return _later(clock.wall(), seconds).isoformat()
+
+
+def _later(moment: dt.datetime, seconds: float) -> dt.datetime:
+    """A time so much later; the last there is, of what is to be waited for without end."""
+    try:
+        return moment + dt.timedelta(seconds=seconds)
+    except OverflowError:
+        return dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 def read_time(text: str) -> dt.datetime | None:
