@@ -48,6 +48,7 @@ def stuck(resource: str = "port:p1", place: Place | None = Place.WAITING, **fact
 
 
 MISSING = explanation(ResourceRef("network", "n1"), version=None)
+FAILED = explanation(ResourceRef("network", "n1"), state=state("bad"))
 
 RELEASE = f"`gohan-jobs release {job_id('port:p1')} --force`"
 HANGS = f"one that hangs, {RELEASE} takes the job"
@@ -64,6 +65,14 @@ CASES = {
     "held, and why": (
         explanation(held=HELD, blocked_by=MISSING),
         ["have network:n1 written", "network:n1: look in Gohan"],
+    ),
+    "held for what failed": (
+        explanation(held=HELD, blocked_by=FAILED),
+        [
+            "have network:n1 made by noon: this is planned as soon as that comes",
+            "network:n1: correct what the error names",
+            "network:n1: or, if nothing is wrong with the config",
+        ],
     ),
     "waits without a job": (explanation(blocked_by=MISSING), ["network:n1: look in Gohan"]),
     "document set aside": (stuck(set_aside="broken"), ["the document of create:heat_worker:port:"]),

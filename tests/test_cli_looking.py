@@ -91,6 +91,15 @@ def test_status_of_nothing(empty: CommandLine) -> None:
     assert "worker " not in text
 
 
+def test_status_names_what_failed(at: Shop) -> None:
+    """Which resource, which version, and the beginning of why."""
+    state = '{"state":{"worker_state":"CREATE_ERROR"},"version":1,"error":"%s"}'
+    at.world.put("/state/v2.0/networks/n5", state % LONG)
+    table = at.call.text("status", "--failures").partition("failed  ")[2].splitlines()
+    assert ["v2.0/networks/n5", "1", "CREATE_ERROR", "no", "VLAN", "left…"] == table[1].split()
+    assert LONG == at.call.json("status", "--failures")["failures"][0]["error"]
+
+
 def test_status_for_programs(at: Shop) -> None:
     """The same as JSON."""
     found = at.call.json("status")
@@ -181,6 +190,17 @@ def test_jobs(at: Shop) -> None:
     assert ["0", "-", "1", "-"] == waiting.split()[3:]
 
 
+def test_jobs_name_their_worker(at: Shop) -> None:
+    """By its id, as status and explain do; by the claim's where nobody is registered."""
+    (worker,) = at.call.json("status")["workers"]
+    (job,) = at.call.json("jobs", "--place", "working")["jobs"]
+    assert worker["worker_id"] == job["worker"]
+    assert worker["worker_id"] == at.call.text("jobs").splitlines()[1].split()[4]
+    job_id = JobId.parse("create:heat_worker:port:p1:7:abcde")
+    at.world.put(f"/jobs/working/{job_id}", "another-program")
+    assert "another-program" in at.call.text("jobs")
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -205,6 +225,8 @@ def test_more_jobs_than_shown(at: Shop) -> None:
 def test_no_jobs(empty: CommandLine) -> None:
     """None is exit status 1, for people and for programs."""
     result = empty("jobs", status=1)
+    assert ("", "there is no unfinished job\n") == (result.stdout, result.stderr)
+    result = empty("jobs", "--place", "ready", status=1)
     assert ("", "there is no such job\n") == (result.stdout, result.stderr)
     assert [] == empty.json("jobs", status=1)["jobs"]
 
@@ -426,7 +448,8 @@ def test_explain_when_heat_is_away(at: Shop, monkeypatch: pytest.MonkeyPatch) ->
 def test_an_unknown_type(empty: CommandLine, command: str) -> None:
     """The types there are, are named."""
     result = empty(command, "ports", "p1", status=2)
-    assert "no type 'ports'; the types are: alias, disk, network, port, quota\n" in result.stderr
+    there = "no type 'ports' in --schemas; the types are: alias, disk, network, port, quota. "
+    assert there in result.stderr
 
 
 @pytest.mark.parametrize("wrong", ["", "a/b", "a:b"])

@@ -100,7 +100,7 @@ def test_a_done_resource(etcd: EtcdCluster) -> None:
 
 def test_nothing_to_do(etcd: EtcdCluster) -> None:
     """No job is exit status 1, and one line without a traceback."""
-    assert (1, "", "there is no such job\n") == call(etcd, "jobs")
+    assert (1, "", "there is no unfinished job\n") == call(etcd, "jobs")
     assert (1, "", "there is no unfinished job\n") == call(etcd, "graph", "--all")
 
 

@@ -11,8 +11,15 @@ from gohan_jobs.bookkeeping import SET_ASIDE, Band, JobNotes
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import Compacted, StoreRefused
+from gohan_jobs.inspection.failed_results import NAMED
 from gohan_jobs.inspection.job_list import JobFilter, JobList, list_jobs
-from gohan_jobs.inspection.overview import LeaderStatus, Status, WorkerStatus, read_status
+from gohan_jobs.inspection.overview import (
+    FailedResult,
+    LeaderStatus,
+    Status,
+    WorkerStatus,
+    read_status,
+)
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.queue import Queue
 from gohan_jobs.stores.base import Delete, Page, Put, Store, Transaction
@@ -120,6 +127,8 @@ def test_workers_and_what_they_have(at: Deployment) -> None:
     at.job(FIRST, Place.WORKING, value=b"r1", lease=one.id)
     at.job(SECOND, Place.WORKING, value=b"r2", lease=one.id)
     at.job(THIRD, Place.WORKING, value=b"r3")
+    named = {row.holder: row.worker for row in at.jobs().jobs}
+    assert {"r1": "w1", "r2": "w1", "r3": ""} == named
     status = at.status()
     expected = (
         WorkerStatus(worker_id="w1", slots=8, busy=2, since_revision=2, lease_left=60.0),
@@ -172,6 +181,37 @@ def test_resources_are_counted(at: Deployment) -> None:
     at.put("/state/v2.0/ports/p4", b'{"state":{"worker_state":"A"},"version":1,"error" : ""}')
     assert (2, 1, 1, 4, 1, None, 0) == attrs.astuple(at.status().resources)
     assert 2 == at.status(failures=True).resources.failed
+
+
+def test_failed_results_are_named(at: Deployment) -> None:
+    """The last written first, without secrets; of one that can't be read, why."""
+    at.put("/config/v2.0/ports/p2", b'{"body":{"token":"hunter22"},"version":3}')
+    state = b'{"state":{"worker_state":"CREATE_ERROR"},"version":3,"error":"not %b"}'
+    at.put("/state/v2.0/ports/p2", state % b"hunter22")
+    at.put("/state/v2.0/ports/p1", b"no JSON")
+    broken, failed = at.status(failures=True).failures
+    expected = FailedResult(
+        path="v2.0/ports/p2",
+        revision=3,
+        error="not ***",
+        version=3,
+        worker_state="CREATE_ERROR",
+    )
+    assert expected == failed
+    assert ("v2.0/ports/p1", None, "") == (broken.path, broken.version, broken.worker_state)
+    assert "not JSON" in broken.error
+    assert () == at.status().failures
+
+
+def test_only_the_newest_failures_are_named(at: Deployment) -> None:
+    """All of them are counted, however many there are."""
+    many = 2 * NAMED + 1
+    for number in range(many):
+        at.put(f"/state/v2.0/ports/p{number}", b"no JSON")
+    status = at.status(failures=True)
+    assert (many, NAMED) == (status.resources.failed, len(status.failures))
+    assert f"v2.0/ports/p{many - 1}" == status.failures[0].path
+    assert f"v2.0/ports/p{many - NAMED}" == status.failures[-1].path
 
 
 def test_troubles(at: Deployment) -> None:

@@ -58,7 +58,8 @@ def command(ctx: click.Context, /, *, as_json: bool, limit: int, **options: Any)
     if left:
         click.echo(f"{left} more: see --limit", err=True)
     if not found.jobs:
-        click.echo("there is no such job", err=True)
+        filtered = wanted != JobFilter()
+        click.echo(f"there is no {'such' if filtered else 'unfinished'} job", err=True)
         ctx.exit(1)
 
 
@@ -70,4 +71,5 @@ def _rows(found: JobList) -> Iterator[tuple[object, ...]]:
         if job.held_until:
             error = f"held until {job.held_until}: {error}"
         age = span(job.age)
-        yield job.job_id, place, age, job.attempts, job.holder, waits, error
+        holder = job.worker or job.holder
+        yield job.job_id, place, age, job.attempts, holder, waits, error

@@ -31,7 +31,10 @@ def schema_of(schemas: Schemas, resource_type: str) -> Schema:
     schema = schemas.by_type(resource_type)
     if schema is None:
         known = ", ".join(sorted(each.type for each in schemas)) or "none"
-        raise click.UsageError(f"no type {resource_type!r}; the types are: {known}")
+        raise click.UsageError(
+            f"no type {resource_type!r} in --schemas; the types are: {known}. If there are configs "
+            "of it, `gohan-jobs doctor` names them"
+        )
     return schema
 
 

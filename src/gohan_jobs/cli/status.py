@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gohan_jobs.cli.brevity import first_clause
 from gohan_jobs.cli.deployment import connected, etcd_options
 from gohan_jobs.cli.durations import PERIOD
 from gohan_jobs.cli.manager_options import quota_option
@@ -40,7 +41,9 @@ _TROUBLES = {
 @etcd_options
 @quota_option
 @click.option(
-    "--failures", is_flag=True, help="Count the results with an error, too: reads every result."
+    "--failures",
+    is_flag=True,
+    help="Count and name the results with an error, too: reads every one.",
 )
 @click.option("--watch", is_flag=True, help="Look again and again; once if piped, unless --json.")
 @click.option("--interval", type=PERIOD, default=2.0, help="Time between two looks.")
@@ -49,7 +52,8 @@ _TROUBLES = {
 def command(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
     """Print who leads, who works, what is queued and what wants a look.
 
-    Resources are counted, not read, so it is quick however many there are.
+    Resources are counted, not read, so it is quick however many there are. With --failures the
+    newest hundred that have failed are named: `explain TYPE ID` says more of each.
     """
     with ended_quietly(), connected(ctx, options) as store:
         looks = (read_status(store, failures=options["failures"]) for _ in _ticks(options))
@@ -89,6 +93,9 @@ def _parts(status: Status, quota: int) -> Iterator[RenderableType]:
     if status.workers:
         yield ""
         yield make_table(("worker", "slots", "busy", "lease left"), _workers(status))
+    if status.failures:
+        yield ""
+        yield make_table(("failed", "version", "state", "error"), _failures(status))
 
 
 def _facts(status: Status, quota: int) -> Iterator[tuple[str, str]]:
@@ -144,6 +151,11 @@ def _places(status: Status) -> Iterator[tuple[object, ...]]:
 def _workers(status: Status) -> Iterator[tuple[object, ...]]:
     for each in status.workers:
         yield each.worker_id, each.slots, each.busy, span(each.lease_left)
+
+
+def _failures(status: Status) -> Iterator[tuple[object, ...]]:
+    for each in status.failures:
+        yield each.path, each.version, each.worker_state, first_clause(each.error)
 
 
 def _few(counts: Mapping[str, int]) -> str:

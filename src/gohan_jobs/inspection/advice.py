@@ -53,12 +53,15 @@ def _held_steps(found: Explanation) -> Iterator[str]:
     if held.vetoed:
         yield f"what vetoes it is a hook of yours; it is asked again at {held.until}"
         return
+    other = found.blocked_by
+    there = other is not None and other.version is not None  # it failed, or is not read yet
     yield (
-        f"have {held.missing} written to Gohan by {held.until}: it is planned as soon as that "
-        f"comes; later it needs a new version, or `gohan-jobs retry {_words(found.resource)}`"
+        f"have {held.missing} {'made' if there else 'written to Gohan'} by {held.until}: this is "
+        "planned as soon as that comes; later it needs a new version, or "
+        f"`gohan-jobs retry {_words(found.resource)}`"
     )
-    if found.blocked_by is not None:
-        yield from _other_steps(found.blocked_by)
+    if other is not None:
+        yield from _other_steps(other)
 
 
 def _other_steps(other: Explanation) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import attrs
 
@@ -15,7 +15,7 @@ from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import Job
 from gohan_jobs.redaction import Redactor
-from gohan_jobs.stores.base import Reader, Store
+from gohan_jobs.stores.base import Reader, Store, entries_below
 
 __all__ = ["JobFilter", "JobList", "JobRow", "list_jobs"]
 
@@ -60,6 +60,8 @@ class JobRow:
         attempts: claims lost so far.
         retries: times its handler asked to try again.
         holder: the reservation's uuid, while a worker has it.
+        worker: that worker's id, which begins with its process's name, if it has one; empty if it
+            is not registered, as another program's.
         waits_for: how many unfinished jobs it waits for.
         held_until: ISO 8601, while it waits for a failed dependency to recover.
         last_error: why it was handed back last, or is held; without secrets.
@@ -74,6 +76,7 @@ class JobRow:
     attempts: int = 0
     retries: int = 0
     holder: str = ""
+    worker: str = ""
     waits_for: int = 0
     held_until: str = ""
     last_error: str = ""
@@ -122,13 +125,20 @@ def list_jobs(
     there = {job.job_id for job in queued}
     found = [job for job in queued if wanted.admits(job, clock)]
     found.sort(key=_planned)
-    rows = _Rows(store, queue, clock, redactor or Redactor(), there)
+    workers = _workers(store, queue) if any(job.claim is not None for job in found) else {}
+    rows = _Rows(store, queue, clock, redactor or Redactor(), there, workers)
     return JobList(revision=revision, matching=len(found), jobs=tuple(map(rows.row, found[:limit])))
 
 
 def _planned(job: QueuedJob) -> tuple[int, int, JobId]:
     """When a job was planned; of those planned at once, whose config came first."""
     return job.order, 0 if job.notes is None else job.notes.config_mod, job.job_id
+
+
+def _workers(store: Reader, queue: Queue) -> dict[int, str]:
+    """The workers' ids, by their leases."""
+    prefix = queue.own.workers_prefix
+    return {entry.lease: entry.key.removeprefix(prefix) for entry in entries_below(store, prefix)}
 
 
 @attrs.frozen
@@ -140,6 +150,7 @@ class _Rows:
     clock: Clock
     redactor: Redactor
     there: Collection[JobId]
+    workers: Mapping[int, str]
 
     def row(self, queued: QueuedJob) -> JobRow:
         notes = queued.notes or JobNotes(planned_at="", path="", band="")
@@ -155,6 +166,7 @@ class _Rows:
             attempts=notes.attempts,
             retries=notes.retries,
             holder="" if queued.claim is None else queued.claim.value.decode(errors="replace"),
+            worker="" if queued.claim is None else self.workers.get(queued.claim.lease, ""),
             waits_for=sum(each in self.there for each in needed),
             held_until=notes.held_until,
             last_error=self._scrub(notes.last_error, job, notes.path),

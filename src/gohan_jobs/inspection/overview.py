@@ -14,9 +14,11 @@ import attrs
 from gohan_jobs.bookkeeping import SET_ASIDE, Band
 from gohan_jobs.clock import Clock, SystemClock
 from gohan_jobs.codec import Codec
-from gohan_jobs.exceptions import GohanJobsError, StoreRefused
+from gohan_jobs.exceptions import StoreRefused
+from gohan_jobs.inspection.failed_results import read_failures
 from gohan_jobs.inspection.queued import QueuedJob, at_one_revision, read_queue
 from gohan_jobs.inspection.statuses import (
+    FailedResult,
     LeaderStatus,
     PlaceStatus,
     Resources,
@@ -26,6 +28,7 @@ from gohan_jobs.inspection.statuses import (
 )
 from gohan_jobs.keys import Place
 from gohan_jobs.queue import Queue
+from gohan_jobs.redaction import Redactor
 from gohan_jobs.stores.base import (
     AsksMember,
     Entry,
@@ -38,6 +41,7 @@ from gohan_jobs.stores.base import (
 )
 
 __all__ = [
+    "FailedResult",
     "LeaderStatus",
     "PlaceStatus",
     "Resources",
@@ -47,8 +51,6 @@ __all__ = [
     "read_status",
 ]
 
-_NO_ERROR = (b'"error": ""', b'"error":""')
-
 
 def read_status(
     store: Store,
@@ -56,6 +58,7 @@ def read_status(
     *,
     clock: Clock | None = None,
     failures: bool = False,
+    redactor: Redactor | None = None,
 ) -> Status:
     """What a deployment is doing, all as of one revision. Nothing is written.
 
@@ -63,7 +66,8 @@ def read_status(
         store: where everything is kept.
         codec: knows the keys, and reads records.
         clock: tells how old a job is.
-        failures: whether to read every result, to count those with an error.
+        failures: whether to read every result, to count those with an error and name the newest.
+        redactor: says what is secret.
 
     Raises:
         StoreError: the store can't be read.
@@ -72,7 +76,11 @@ def read_status(
     queue = Queue(codec.keys, codec)
 
     def read(revision: int) -> Status:
-        return _Look(store, queue, revision, clock).status(store, failures=failures)
+        look = _Look(store, queue, revision, clock)
+        if not failures:
+            return look.status(store, None)
+        count, newest = read_failures(store, codec, revision, redactor or Redactor())
+        return attrs.evolve(look.status(store, count), failures=newest)
 
     return at_one_revision(store, read)
 
@@ -86,7 +94,7 @@ class _Look:
     revision: int
     clock: Clock
 
-    def status(self, store: Store, *, failures: bool) -> Status:
+    def status(self, store: Store, failed: int | None) -> Status:
         queued = read_queue(self.store, self.queue, self.revision)
         workers = tuple(self._all(self.queue.own.workers_prefix))
         size, alarms = _measures(store)
@@ -95,7 +103,7 @@ class _Look:
             leader=self._leader(),
             workers=self._workers(workers, queued),
             places=tuple(self._place(place, queued) for place in Place),
-            resources=self._resources(queued, failures=failures),
+            resources=self._resources(queued, failed),
             troubles=self._troubles(workers, queued),
             size=size,
             alarms=alarms,
@@ -144,7 +152,7 @@ class _Look:
             tenants=_tally(job.notes.tenant if job.notes else "" for job in jobs),
         )
 
-    def _resources(self, queued: Iterable[QueuedJob], *, failures: bool) -> Resources:
+    def _resources(self, queued: Iterable[QueuedJob], failed: int | None) -> Resources:
         keys = self.queue.keys
         templates = self._count(keys.config + keys.templates)
         return Resources(
@@ -153,20 +161,9 @@ class _Look:
             processed=self._count(keys.processed_prefix),
             states=self._count(keys.state),
             stacks=self._count(keys.heat_stack_prefix),
-            failed=self._failed() if failures else None,
+            failed=failed,
             resync=sum(job.notes is not None and job.notes.band == Band.RESYNC for job in queued),
         )
-
-    def _failed(self) -> int:
-        found = 0
-        for entry in self._all(self.queue.keys.state):
-            if any(text in entry.value for text in _NO_ERROR):
-                continue  # nearly all of them: parsing each would take most of the time
-            try:
-                found += bool(self.queue.codec.state(entry.key, entry.value).error)
-            except GohanJobsError:
-                found += 1
-        return found
 
     def _troubles(self, workers: Iterable[Entry], queued: Collection[QueuedJob]) -> Troubles:
         own = self.queue.own

@@ -9,6 +9,7 @@ import attrs
 from gohan_jobs.keys import Place
 
 __all__ = [
+    "FailedResult",
     "LeaderStatus",
     "PlaceStatus",
     "Resources",
@@ -131,6 +132,25 @@ class Troubles:
 
 
 @attrs.frozen(kw_only=True)
+class FailedResult:
+    """A version that has failed, as its ``/state`` says.
+
+    Attributes:
+        path: of the resource.
+        revision: of the store, at which the result was written.
+        error: what it says, without the resource's secrets; why it can't be read, if it can't.
+        version: which one; None if it can't be read.
+        worker_state: of it; empty if it can't be read.
+    """
+
+    path: str
+    revision: int
+    error: str
+    version: int | None = None
+    worker_state: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Status:
     """What a deployment is doing.
 
@@ -143,6 +163,7 @@ class Status:
         troubles: what wants a look.
         size: bytes that count towards the store's quota; None if the store does not tell.
         alarms: of the store, such as ``NOSPACE``.
+        failures: the newest hundred results with an error, the last first; empty unless asked for.
     """
 
     revision: int
@@ -153,6 +174,7 @@ class Status:
     troubles: Troubles
     size: int | None
     alarms: tuple[str, ...]
+    failures: tuple[FailedResult, ...] = ()
 
     @property
     def jobs(self) -> int:
