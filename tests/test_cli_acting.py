@@ -569,8 +569,11 @@ def test_plan_of_what_can_not_be_done(world: World) -> None:
     world.settle()
     status, lines = said(plan(given=config(world, 2)))
     assert (1, ["network:n1: would be set aside: version 2 after version 5"]) == (status, lines)
-    assert (2, "Error: /state/x: no schema has such a config") == failed(
+    assert (2, "Error: /state/x: not a config's key, which is /config/<path>") == failed(
         plan(key="/state/x", given="{}")
+    )
+    assert (2, "Error: /config/x/y: no schema has such a config") == failed(
+        plan(key="/config/x/y", given="{}")
     )
     assert (1, True) == (plan(given="[]").exit_code, "Traceback" not in plan(given="[]").stderr)
 

@@ -146,6 +146,12 @@ def test_each_fact_is_one_finding(facts: dict[str, Any], expected: str) -> None:
     assert actual.startswith(expected)
 
 
+def test_a_key_is_named_once() -> None:
+    """An error of the codec names it already."""
+    findings = diagnose(attrs.evolve(WELL, quarantine=(("/config/a/b", "/config/a/b: no JSON"),)))
+    assert ("/config/a/b: no JSON",) == findings[0].subjects
+
+
 def test_what_is_known_twice_is_told_once() -> None:
     """A config of no type is set aside for that; a key of no known time is not old."""
     both = {"unknown": ("/config/a/b",), "quarantine": (("/config/a/b", "no schema"),)}

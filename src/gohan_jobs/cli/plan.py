@@ -78,8 +78,10 @@ def command(
 
 def _located(found: Deployment, key: str) -> tuple[ResourceRef, ResourcePath]:
     path = found.keys.path_in(found.keys.config, key)
-    known = None if path is None else found.schemas.resolve(path)
-    if path is None or known is None:
+    if path is None:
+        raise click.UsageError(f"{key}: not a config's key, which is {found.keys.config}<path>")
+    known = found.schemas.resolve(path)
+    if known is None:
         raise click.UsageError(f"{key}: no schema has such a config")
     schema, resource_id = known
     return ResourceRef(schema.type, resource_id), path

@@ -21,7 +21,11 @@ def _configs(facts: Facts) -> Iterator[Finding]:
             facts.unknown,
         )
     unknown = set(facts.unknown)
-    aside = [f"{key}: {reason}" for key, reason in facts.quarantine if key not in unknown]
+    aside = [
+        f"{key}: {reason.removeprefix(f'{key}: ')}"  # a codec's error names the key already
+        for key, reason in facts.quarantine
+        if key not in unknown
+    ]
     if aside:
         yield error(
             "quarantine",
