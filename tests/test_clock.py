@@ -50,6 +50,13 @@ def test_virtual_clock_does_not_go_back() -> None:
     assert 0.0 == clock.now()
 
 
+def test_a_later_time_is_short() -> None:
+    """To the millisecond, and without a part of a second if it has none."""
+    clock = VirtualClock(dt.datetime(2019, 2, 1, tzinfo=dt.UTC))
+    assert "2019-02-01T00:01:00+00:00" == later_text(clock, 60.0)
+    assert "2019-02-01T00:01:00.123+00:00" == later_text(clock, 60.1234567)
+
+
 @pytest.mark.parametrize("seconds", [1e12, 1e300, float("inf")])
 def test_a_time_beyond_all_times_is_the_last_there_is(seconds: float) -> None:
     """Who waits for ever has a deadline that can be written and read all the same."""

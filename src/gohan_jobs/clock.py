@@ -78,8 +78,9 @@ def time_text(clock: Clock) -> str:
 
 
 def later_text(clock: Clock, seconds: float) -> str:
-    """The time of day so many seconds from now, ISO 8601."""
-    return _later(clock.wall(), seconds).isoformat()
+    """The time of day so many seconds from now, ISO 8601; to the millisecond, if it has a part."""
+    moment = _later(clock.wall(), seconds)
+    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
 
 
 def _later(moment: dt.datetime, seconds: float) -> dt.datetime:
