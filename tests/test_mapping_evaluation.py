@@ -54,6 +54,9 @@ _BODY: dict[str, Any] = {
     "vrrp": [{"vrid": 41}, {"vrid": 42}, {}],
     "port_ids": ["port-1", "port-1"],
     "no_items": [],
+    "no": False,
+    "zero": 0,
+    "no_fields": {},
 }
 
 
@@ -124,6 +127,7 @@ def _if(condition: dict[str, Any]) -> dict[str, Any]:
         ({"for_field": "absent", "for_mapping": {"field": "vrid"}}, [], ()),
         ({"for_field": "empty_id", "for_mapping": {"field": "vrid"}}, [], ()),
         ({"for_field": "no_items", "for_mapping": {"field": "vrid"}}, [], ()),
+        ({"for_field": "no_fields", "for_mapping": {"field": "vrid"}}, [], ()),
         ({"for_field": "port_ids", "for_mapping": {"version": "auto_filled"}}, [5, 5], ()),
         (
             {
@@ -235,6 +239,8 @@ def test_an_unresolved_hop_names_what_is_missing(
         (_if({"regexp": [{"field": "slot"}, "a"]}), "the subject of a regexp is a number"),
         (_if({"regexp": [{"field": "long"}, "a*"]}), "regexp: a subject has at most 4096"),
         ({"for_field": "text", "for_mapping": {"field": "x"}}, "for_field is a string, not a list"),
+        ({"for_field": "no", "for_mapping": {"field": "x"}}, "for_field is a boolean, not a list"),
+        ({"for_field": "zero", "for_mapping": {"field": "x"}}, "for_field is a number, not a list"),
         ({"for_field": "port_ids", "for_mapping": {"field": "x"}}, "field 'x' of a string"),
         (
             {"for_field": "vrrp", "for_mapping": _remote("x", "load_balancer_id")},

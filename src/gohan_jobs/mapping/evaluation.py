@@ -256,7 +256,8 @@ class _Evaluation:
 
     def _for_each(self, tree: ForEach, place: _Place) -> Evaluated:
         source = self.of(tree.source, place)
-        if source.value and not isinstance(source.value, list):
+        # Null and what is empty give no items; false and 0 are as wrong as true and 1.
+        if not isinstance(source.value, list) and source.value not in (None, "", {}):
             raise self._failed(f"for_field is {_kind(source.value)}, not a list")
         found = [self.of(tree.each, _Place(item, None)) for item in source.value or ()]
         resources = source.resources + tuple(ref for item in found for ref in item.resources)
