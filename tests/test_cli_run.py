@@ -596,8 +596,9 @@ def test_schemas_that_are_none(tmp_path: Path) -> None:
 
 def options(**changes: Any) -> HeatOptions:
     """Heat's options, with some of them given."""
-    given: dict[str, Any] = {"heat": None, "token": None, "cloud": None, "ca": None, "timeout": 5.0}
-    return HeatOptions(**(given | changes))
+    where: dict[str, Any] = {"heat": None, "token": None, "cloud": None, "ca": None}
+    how = {"timeout": 5.0, "rate": 50.0, "tenant_rate": 20.0}
+    return HeatOptions(**(where | how | changes))
 
 
 def test_heat_options_hide_the_token() -> None:
@@ -619,6 +620,16 @@ def test_heat_at_an_endpoint(tmp_path: Path) -> None:
     assert isinstance(heat, HeatOrchestrator)
     assert heat.request_timeout == 5.0
     heat.close()
+
+
+def test_heat_is_asked_no_more_often_than_said() -> None:
+    """A second's worth of calls may be made at once; the next waits longer than it may."""
+    heat = options(heat="http://h/%(tenant_id)s", rate=3.0, tenant_rate=2.0).connect(SystemClock())
+    assert isinstance(heat, HeatOrchestrator)
+    budget = heat._settings.budget
+    asked = [budget.acquire(tenant, 0.0) for tenant in ("t1", "t1", "t1", "t2", "t2")]
+    heat.close()
+    assert [True, True, False, True, False] == asked
 
 
 CLOUDS = """

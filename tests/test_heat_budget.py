@@ -83,8 +83,8 @@ def test_quiet_tenants_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert False is budget.acquire("b", 0.5)
 
 
-@pytest.mark.parametrize(("total", "per_tenant"), [(0, 1), (1, 0), (-1, None)])
+@pytest.mark.parametrize(("total", "per_tenant"), [(0, 1), (1, 0), (-1, None), (float("nan"), 1)])
 def test_rates_are_positive(total: float, per_tenant: float | None) -> None:
-    """A rate of nothing would wait forever."""
+    """A rate of nothing would wait forever, one that is no number not at all."""
     with pytest.raises(ValueError, match="positive"):
         CallBudget(total=total, per_tenant=per_tenant)

@@ -64,6 +64,8 @@ class HeatOptions:
         cloud: name of a cloud in ``clouds.yaml``.
         ca: certificates to check the endpoint's with; None for the system's.
         timeout: seconds for one request.
+        rate: requests a second of this process at most.
+        tenant_rate: of them for each tenant at most.
     """
 
     heat: str | None
@@ -71,6 +73,8 @@ class HeatOptions:
     cloud: str | None
     ca: Path | None
     timeout: float
+    rate: float
+    tenant_rate: float
 
     def connect(self, clock: Clock) -> Orchestrator:
         """The orchestrator; nothing is sent yet.
@@ -85,7 +89,8 @@ class HeatOptions:
         # Imported here, since not every role needs Heat's client, which takes a second to load.
         from gohan_jobs.orchestrators import heat  # noqa: PLC0415 - see above
 
-        settings = heat.HeatSettings(request_timeout=self.timeout)
+        budget = heat.CallBudget(total=self.rate, per_tenant=self.tenant_rate)
+        settings = heat.HeatSettings(request_timeout=self.timeout, budget=budget)
         if self.cloud is None and self.heat is not None:
             verify = True if self.ca is None else str(self.ca)
             return heat.HeatOrchestrator.from_endpoint(

@@ -81,11 +81,14 @@ _ETCD = (
         default=10_000,
     ),
 )
+_RATE = click.FloatRange(0, min_open=True)
 _HEAT = (
     option("--heat", "Heat's endpoint, with %(tenant_id)s in it.", metavar="URL|simulated"),
     secret_options("--heat-token", "the token for Heat's endpoint", on_command_line=True),
     option("--heat-ca", "Certificates to check the endpoint's with.", type=FILE),
     option("--heat-timeout", "Time for one request.", type=PERIOD, default=20.0),
+    option("--heat-rate", "Requests a second of this process at most.", type=_RATE, default=50.0),
+    option("--heat-tenant-rate", "Of them for each tenant at most.", type=_RATE, default=20.0),
     option(
         "--os-cloud", "A cloud of clouds.yaml; else the OS_... variables count.", metavar="NAME"
     ),
@@ -193,6 +196,8 @@ def open_heat(ctx: click.Context, options: Mapping[str, Any]) -> Orchestrator:
         cloud=options["os_cloud"],
         ca=options["heat_ca"],
         timeout=options["heat_timeout"],
+        rate=options["heat_rate"],
+        tenant_rate=options["heat_tenant_rate"],
     )
     try:
         return wanted.connect(SystemClock())

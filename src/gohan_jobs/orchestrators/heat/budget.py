@@ -65,7 +65,7 @@ class CallBudget:
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        if (total is not None and total <= 0) or (per_tenant is not None and per_tenant <= 0):
+        if any(rate is not None and not rate > 0 for rate in (total, per_tenant)):  # nor nan
             raise ValueError(f"calls a second must be positive: {total}, {per_tenant}")
         self._total = None if total is None else _Bucket(total)
         self._per_tenant = per_tenant
