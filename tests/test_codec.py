@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 from typing import Any
 
 import attrs
@@ -695,6 +696,50 @@ def test_nothing_is_written_that_could_not_be_read(spelling: Spelling) -> None:
     job = Job(id=JobId.parse(JOB_ID), resource_input=deep.body)
     with pytest.raises(InvalidRecord, match=r"^Job: can't be written: more than 200 levels @ "):
         dumps(job, spelling)
+
+
+@pytest.mark.parametrize("spelling", list(Spelling))
+def test_no_text_in_a_result_is_written_that_could_not_be_read(spelling: Spelling) -> None:
+    """The JSON texts in a StateRecord have their own levels, and as many as any."""
+    good = StateRecord(
+        worker_state=WorkerState.READ,
+        version=1,
+        heat_outputs=(StackOutput(output_key="k", output_value=nested(198)),),
+        state_monitoring={"a": nested(199)},
+    )
+    assert good == loads(STATE, dumps(good, spelling))
+    output = StackOutput(output_key="k", output_value=nested(199))
+    for deep in (
+        attrs.evolve(good, heat_outputs=(output,)),
+        attrs.evolve(good, state_monitoring={"a": nested(200)}),
+    ):
+        with pytest.raises(InvalidRecord, match="can't be written: more than 200 levels in a text"):
+            dumps(deep, spelling)
+
+
+def test_a_verbatim_text_of_another_field_is_not_written() -> None:
+    """Only two fields of a result are texts."""
+    state = StateRecord(worker_state=WorkerState.READ, version=1, texts=(("error", "[]"),))
+    with pytest.raises(InvalidRecord, match="can't be written: a verbatim text of a field"):
+        dumps(state)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "reason"),
+    [
+        ({}, "expected a status beside the version"),
+        ({"interface": "UP", "version": "UP"}, "'version' can't be a status field's name"),
+        ({"interface": None}, "expected a status or an object of them, found null"),
+        ({"interface": ["UP"]}, "expected a status or an object of them, found a list"),
+    ],
+)
+def test_no_monitoring_status_is_lost_or_written_that_could_not_be_read(
+    statuses: Any, reason: str
+) -> None:
+    """What would be refused when read is refused when written."""
+    record = MonitoringRecord(version=1, statuses=statuses)
+    with pytest.raises(InvalidRecord, match=f"can't be written: {re.escape(reason)}"):
+        dumps(record)
 
 
 def test_gohans_body_text_leaves_a_level_as_well() -> None:

@@ -63,6 +63,13 @@ def _status(item: Any) -> Any:
 
 def write_monitoring(record: MonitoringRecord) -> dict[str, Any]:
     """The unstructure hook of :class:`MonitoringRecord`."""
+    if not record.statuses:
+        raise Unexpected("expected a status beside the version")
+    if "version" in record.statuses:
+        raise Unexpected("'version' can't be a status field's name")
+    for status in record.statuses.values():
+        if not isinstance(status, str | dict):
+            raise Unexpected.kind("a status or an object of them", status)
     fields = list(record.statuses.items())
     index = len(fields) if record.version_index is None else record.version_index
     return dict([*fields[:index], ("version", record.version), *fields[index:]])

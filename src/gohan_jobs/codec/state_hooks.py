@@ -8,11 +8,11 @@ from typing import Any
 import attrs
 from cattrs import Converter
 
-from gohan_jobs.codec.fields import Hook, integer, member, text
+from gohan_jobs.codec.fields import Hook, Unexpected, integer, member, text
 from gohan_jobs.codec.shapes import placed, reader, shape
 from gohan_jobs.codec.spelling import plain_text
 from gohan_jobs.codec.stack_hooks import outputs_reader, write_output
-from gohan_jobs.codec.strict_json import parse
+from gohan_jobs.codec.strict_json import MAX_LEVELS, deeper_than, parse
 from gohan_jobs.records import (
     OrchestrationState,
     StackOutput,
@@ -151,8 +151,12 @@ def state_writer(_type: Any, converter: Converter) -> Callable[[StateRecord], di
         }
         for name, verbatim in record.texts:
             # A record that was changed since it was read must not be written as it was.
+            if name not in texts:
+                raise Unexpected("a verbatim text of a field that has none")
             if texts[name] == _canonical(name, verbatim, outputs):
                 texts[name] = verbatim
+        if any(found is not None and deeper_than(MAX_LEVELS, found) for found in texts.values()):
+            raise Unexpected(f"more than {MAX_LEVELS} levels in a text")
         return _write(record, texts)
 
     return unstructure
