@@ -109,6 +109,21 @@ def test_a_deletion() -> None:
     assert ["job", "heat delete", "heat_stack", "state"] == kinds(trace)[4:]
 
 
+def test_a_failed_deletion_ends_its_job() -> None:
+    """As every operation in a trace does; a later version deletes again."""
+    marked = config(NETWORK, CREATE["value"]["body"], 2)
+    marked["value"]["marked_for_deletion"] = True
+    again = {**marked, "value": {**marked["value"], "version": 3}}
+    trace = [TEMPLATE, CREATE, stack("CREATE_COMPLETE"), marked, stack("DELETE_FAILED")]
+    trace += [again, stack("DELETE_COMPLETE")]
+    rows = list(replay(trace, make_schemas()))[4:]
+    ended = ["job", "heat", "heat_stack", "state"]
+    assert ended * 2 == [row["kind"] for row in rows]
+    assert ["DELETE_ERROR", "DELETE_COMPLETED"] == [
+        row["value"]["state"]["worker_state"] for row in rows if row["kind"] == "state"
+    ]
+
+
 def test_what_a_config_needs_may_come_later_in_the_trace() -> None:
     """Its template, or what it refers to: it is held until then, however long (``rules`` 5)."""
     port = config("v2.0/ports/p1", {"id": "p1", "network_id": "n1", "tenant_id": "t"})

@@ -69,7 +69,7 @@ class _Work:
         tenant: its project.
         jinja: for the event.
         rounds: how often a foreign change has been found.
-        deletes: how often a deletion has failed.
+        deletes: how many deletions this job has begun.
     """
 
     request: StackRequest | None
@@ -210,12 +210,14 @@ class HeatHandler:
         self._announce(context, work, "delete")
         self._orchestrator.delete(stack)
         begun = attrs.evolve(stack, status=StackStatus.DELETE_IN_PROGRESS)
+        work = attrs.evolve(work, deletes=work.deletes + 1)
         return self._wait(context, work, begun, self._gone)
 
     def _delete_again(self, context: JobContext, work: _Work, stack: Stack) -> Outcome:
-        if work.deletes >= self._delete_attempts:
+        """Begin it anew; one that failed under an earlier job does not count."""
+        if work.deletes > self._delete_attempts:
             return self._failure(context, work, stack)
-        return self._delete(context, attrs.evolve(work, deletes=work.deletes + 1), stack)
+        return self._delete(context, work, stack)
 
     # Waiting.
 

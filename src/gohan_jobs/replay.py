@@ -19,10 +19,12 @@ from gohan_jobs.codec.strict_json import loads_json
 from gohan_jobs.events import Event as LifecycleEvent
 from gohan_jobs.events import StackRequested
 from gohan_jobs.exceptions import GohanJobsError, InvalidKey, InvalidRecord, Problem, StackNotFound
+from gohan_jobs.heat_handler import HeatHandler
 from gohan_jobs.keys import Keys, RecordKind, ResourcePath
 from gohan_jobs.lifecycle import Lifecycle
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import Diagnosis, Orchestrator, Stack, StackRequest
+from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.records import Action, StackOutput, StackStatus
 from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import Delete, EventKind, Put, Transaction
@@ -189,6 +191,8 @@ class _Replay:
             clock=self._clock,
             codec=self._codec,
             hooks=(self._hear,),
+            # An operation that has ended ends its job, a failed deletion too.
+            handlers={HEAT_HANDLER: HeatHandler(self._heat, codec=self._codec, delete_attempts=0)},
             manager=ManagerOptions(hold_time=_NEVER),
             worker=WorkerOptions(slots=1_000_000),
         )
