@@ -55,10 +55,17 @@ class JobId(_JobIdParts):
         InvalidKey: if a part can't stand in a job id.
     """
 
+    # It stands in a dozen keys, and in as many dicts, for every job.
+    _text: str = attrs.field(init=False, eq=False, repr=False)
+
     def __attrs_post_init__(self) -> None:
-        text = str(self)
+        text = (
+            f"{self.action}:{self.handler}:{self.resource_type}:{self.resource_id}"
+            f":{self.version}:{self.suffix}"
+        )
         if not _JOB_ID.match(text):
             raise InvalidKey(text, _what_is_wrong(text))
+        object.__setattr__(self, "_text", text)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -75,6 +82,7 @@ class JobId(_JobIdParts):
         _JobIdParts.__init__(
             made, action, handler, resource_type, resource_id, int(version), suffix
         )
+        object.__setattr__(made, "_text", text)
         return made
 
     @property
@@ -82,11 +90,11 @@ class JobId(_JobIdParts):
         """``<resource_type>:<resource_id>:<version>``."""
         return f"{self.resource_type}:{self.resource_id}:{self.version}"
 
+    def __hash__(self) -> int:
+        return hash(self._text)
+
     def __str__(self) -> str:
-        return (
-            f"{self.action}:{self.handler}:{self.resource_type}:{self.resource_id}"
-            f":{self.version}:{self.suffix}"
-        )
+        return self._text
 
 
 def _what_is_wrong(text: str) -> str:

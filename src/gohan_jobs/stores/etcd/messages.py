@@ -15,6 +15,7 @@ import sys
 import threading
 import types
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def event_of(event: Any) -> Event:
     )
 
 
-_RESULTS = {
+_COMPARISONS = {
     Comparison.EQUAL: 0,
     Comparison.GREATER: 1,
     Comparison.LESS: 2,
@@ -184,6 +185,9 @@ _TARGETS = {
 }
 
 
+_CREATED, _CHANGED = Target.CREATE_REVISION, Target.MOD_REVISION
+
+
 def transaction_request(rpc: Any, transaction: Transaction) -> Any:
     """The TxnRequest that a transaction is."""
     request = rpc.TxnRequest()
@@ -194,13 +198,15 @@ def transaction_request(rpc: Any, transaction: Transaction) -> Any:
 def _fill(rpc: Any, request: Any, transaction: Transaction) -> None:
     # Filled in where they stand: messages that are made first and then put in are copied, at
     # every level, which takes six times as long.
-    for compare in transaction.compares:
-        _compare(request.compare.add(), compare)
-    for step in transaction.success:
-        _operation(rpc, request.success.add(), step)
-    for step in transaction.failure:
-        _operation(rpc, request.failure.add(), step)
-    if not (transaction.success or transaction.failure):
+    if transaction.compares:
+        add = request.compare.add
+        for compare in transaction.compares:
+            _compare(add(), compare)
+    if transaction.success:
+        _operations(rpc, request.success.add, transaction.success)
+    if transaction.failure:
+        _operations(rpc, request.failure.add, transaction.failure)
+    elif not transaction.success:
         _linearize(rpc, request)
 
 
@@ -221,40 +227,55 @@ def _linearize(rpc: Any, request: Any) -> None:
 
 
 def _compare(message: Any, compare: Compare) -> None:
+    target = compare.target
     message.key = to_bytes(compare.key)
-    message.result = _RESULTS[compare.comparison]
-    message.target = _TARGETS[compare.target]
-    setattr(message, compare.target.value, compare.operand)
-
-
-def _operation(rpc: Any, message: Any, step: Operation) -> None:
-    if isinstance(step, Put):
-        put = message.request_put
-        put.key = to_bytes(step.key)
-        put.value = step.value
-        put.lease = step.lease
-    elif isinstance(step, Delete):
-        message.request_delete_range.key = to_bytes(step.key)
-    elif isinstance(step, Get):
-        message.request_range.key = to_bytes(step.key)
+    if target is _CREATED:  # nearly all are of these two
+        message.target, message.create_revision = 1, compare.operand
+    elif target is _CHANGED:
+        message.target, message.mod_revision = 2, compare.operand
     else:
-        _fill(rpc, message.request_txn, step)
+        message.target = _TARGETS[target]
+        setattr(message, target.value, compare.operand)
+    if compare.comparison is not Comparison.EQUAL:  # which is etcd's default
+        message.result = _COMPARISONS[compare.comparison]
+
+
+def _operations(rpc: Any, add: Callable[[], Any], steps: tuple[Operation, ...]) -> None:
+    for step in steps:
+        message = add()
+        if isinstance(step, Put):
+            put = message.request_put
+            put.key, put.value = to_bytes(step.key), step.value
+            if step.lease:
+                put.lease = step.lease
+        elif isinstance(step, Get):
+            message.request_range.key = to_bytes(step.key)
+        elif isinstance(step, Delete):
+            message.request_delete_range.key = to_bytes(step.key)
+        else:
+            _fill(rpc, message.request_txn, step)
 
 
 def result_of(transaction: Transaction, response: Any, revision: int) -> TransactionResult:
     """What a TxnResponse tells, at the revision of the outermost one."""
-    branch = transaction.success if response.succeeded else transaction.failure
-    # Not strict: what was added to linearize has an answer of its own.
+    succeeded = response.succeeded
+    branch = transaction.success if succeeded else transaction.failure
+    answers = response.responses
     results = tuple(
-        _result(step, answer, revision)
-        for step, answer in zip(branch, response.responses, strict=False)
+        # A put tells nothing. To look at an answer costs more than all that is done with it.
+        [
+            None if isinstance(step, Put) else _result(step, answers[index], revision)
+            for index, step in enumerate(branch)
+        ]
     )
-    return TransactionResult(response.succeeded, revision, results)
+    return TransactionResult(succeeded, revision, results)
 
 
-def _result(step: Operation, answer: Any, revision: int) -> Result:
-    if isinstance(step, Transaction):
-        return result_of(step, answer.response_txn, revision)
+def _result(step: Get | Delete | Transaction, answer: Any, revision: int) -> Result:
     if isinstance(step, Get):
-        return entry_of(answer.response_range.kvs[0]) if answer.response_range.kvs else None
-    return answer.response_delete_range.deleted if isinstance(step, Delete) else None
+        found = answer.response_range.kvs
+        return entry_of(found[0]) if found else None
+    if isinstance(step, Delete):
+        deleted: int = answer.response_delete_range.deleted
+        return deleted
+    return result_of(step, answer.response_txn, revision)
