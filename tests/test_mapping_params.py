@@ -99,6 +99,20 @@ def test_a_final_error_comes_before_an_unresolved_reference() -> None:
     assert unresolved.value.where.startswith("template port, param late, hop 1")
 
 
+def test_every_param_that_can_not_be_computed_is_told_at_once() -> None:
+    """One round trip mends a config; what may still come is not among them; it can be pickled."""
+    broken = parse_mappings({"a": "APslot&Cx", "late": "Fnetwork+network_id:name", "b": "Oslot:x"})
+    with pytest.raises(MappingEvaluationError) as caught:
+        compute_params(broken, _scope({"network_id": "gone", "slot": 1}))
+    expected = (
+        "port:p-1: template port, param a: part 1 of a concatenation is a number, not a string; "
+        "template port, param b: field 'x' of a number: expected an object"
+    )
+    assert expected == str(caught.value)
+    assert expected == str(pickle.loads(pickle.dumps(caught.value)))  # noqa: S301 - our own
+    assert ["template port, param b"] == [error.where for error in caught.value.others]
+
+
 def test_a_delete_leaves_out_what_can_not_be_computed() -> None:
     """Mapping errors never block a delete (rules 8)."""
     mappings = parse_mappings({"late": "Fnetwork+network_id:name", "fine": "Cx", "n": "APa&Cx"})

@@ -190,16 +190,25 @@ class MappingEvaluationError(MappingError):
         resource: ``<type>:<id>`` of the resource whose params are computed.
         where: template, param and hop, as far as known.
         reason: what is wrong.
+        others: the other params of the same resource that can't be computed either.
     """
 
-    def __init__(self, resource: str, where: str, reason: str) -> None:
-        super().__init__(resource, where, reason)
+    def __init__(
+        self,
+        resource: str,
+        where: str,
+        reason: str,
+        others: tuple[MappingEvaluationError, ...] = (),
+    ) -> None:
+        super().__init__(resource, where, reason, others)
         self.resource = resource
         self.where = where
         self.reason = reason
+        self.others = others
 
     def __str__(self) -> str:
-        return f"{self.resource}: {self.where}: {self.reason}"
+        own = f"{self.resource}: {self.where}: {self.reason}"
+        return "; ".join([own, *(f"{other.where}: {other.reason}" for other in self.others)])
 
 
 class UnresolvedReference(MappingEvaluationError):

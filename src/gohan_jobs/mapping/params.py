@@ -111,8 +111,9 @@ def compute_params(
 
     Raises:
         UnresolvedReference: a resource is not there (yet).
-        MappingEvaluationError: a param can't be computed, whatever appears later. Raised in
-            preference to an unresolved reference, since waiting would not help.
+        MappingEvaluationError: a param can't be computed, whatever appears later; the others of
+            that kind are in its ``others``. Raised in preference to an unresolved reference, since
+            waiting would not help.
     """
     params: list[Param] = []
     failures: list[MappingEvaluationError] = []
@@ -123,8 +124,16 @@ def compute_params(
         except MappingEvaluationError as error:
             failures.append(error)
     if failures and not lenient:
-        raise min(failures, key=lambda failure: isinstance(failure, UnresolvedReference))
+        raise _worst(failures)
     return tuple(params)
+
+
+def _worst(failures: list[MappingEvaluationError]) -> MappingEvaluationError:
+    final = [each for each in failures if not isinstance(each, UnresolvedReference)]
+    if not final:
+        return failures[0]
+    first, *others = final
+    return MappingEvaluationError(first.resource, first.where, first.reason, tuple(others))
 
 
 def _param(name: str, tree: MappingTree, scope: Scope, previous: Mapping[str, Any] | None) -> Param:
