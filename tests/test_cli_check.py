@@ -38,6 +38,8 @@ def test_the_recorded_documents_are_well() -> None:
 def test_every_problem_is_told(tmp_path: Path) -> None:
     """Each problem of each file has a line of its own, with file, line, key and path."""
     page, lines = tmp_path / "page.md", tmp_path / "lines.jsonl"
+    one = check(json.dumps({"key": CONFIG}))
+    assert (1, "1 record, 1 problem\n") == (one.exit_code, one.stderr)
     page.write_text(f'# Page\n\n```\n{CONFIG}\n{{"body": {{}}}}\n```\n', encoding="utf-8")
     rows = [
         {"key": CONFIG, "text": GOOD},

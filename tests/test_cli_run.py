@@ -27,7 +27,7 @@ from gohan_jobs.cli.probes import Answer, Probes
 from gohan_jobs.cli.signals import ending_signals
 from gohan_jobs.clock import SystemClock
 from gohan_jobs.demo.scenario import read_scenario, schemas, templates
-from gohan_jobs.exceptions import InvalidSchema
+from gohan_jobs.exceptions import InvalidSchema, StoreUnavailable
 from gohan_jobs.lifecycle import Completed, Lifecycle
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import Orchestrator
@@ -247,6 +247,21 @@ def test_run_and_stop(recorder: Recorder) -> None:
     result = run(*ENOUGH)
     said = "manager and worker on e1:2379\nSIGTERM: stopping\n"
     assert (0, said) == (result.exit_code, result.stderr)
+    assert recorder.stores[0]._closed
+
+
+def test_etcd_is_named_if_it_does_not_answer(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is started, and in the words of the commands that look."""
+
+    def away(_: Lifecycle) -> None:
+        raise StoreUnavailable("connection refused")
+
+    monkeypatch.setattr(Lifecycle, "check", away)
+    result = run(*ENOUGH)
+    expected = "Error: etcd does not answer: connection refused\n"
+    assert (1, expected) == (result.exit_code, result.stderr)
     assert recorder.stores[0]._closed
 
 

@@ -42,6 +42,14 @@ def point(name: str, value: str) -> EntryPoint:
     return EntryPoint(name, value, GROUP)
 
 
+@pytest.mark.parametrize(("wrong", "found"), [(3, "int"), (dict, "a class")])
+def test_what_is_no_handler_is_refused(wrong: Any, found: str) -> None:
+    """At once, not when a job needs it."""
+    expected = f"handler 'a': expected a function or an instance, found {found}"
+    with pytest.raises(TypeError, match=expected):
+        Handlers({"a": wrong})
+
+
 def test_a_handler_is_registered_once() -> None:
     """A name that is taken is refused."""
     handlers = Handlers({"a": handle})

@@ -233,6 +233,14 @@ H = TypeVar("H", bound="AnyHandler")
 _log = logging.getLogger("gohan_jobs")
 
 
+def _expect_handler(name: str, given: object) -> None:
+    """Refuse at once what could not do a job's work: a checker may not have looked."""
+    is_class = isinstance(given, type)
+    if is_class or not callable(given):
+        found = "a class" if is_class else type(given).__name__
+        raise TypeError(f"handler {name!r}: expected a function or an instance, found {found}")
+
+
 class Handlers:
     """Handlers by name.
 
@@ -262,7 +270,9 @@ class Handlers:
 
         Raises:
             GohanJobsError: the name is taken.
+            TypeError: it can't be called, or is a class: an instance is meant.
         """
+        _expect_handler(name, handler)
         if name in self._handlers:
             raise GohanJobsError(f"a handler {name!r} is registered already")
         plain = as_handler(handler)

@@ -34,9 +34,13 @@ def command(ctx: click.Context, files: tuple[BinaryIO, ...]) -> None:
             click.echo(f"{getattr(file, 'name', '<stdin>')}:{line}")
         records += len(found)
         problems += len(told) if found else 1
-    click.echo(f"{records} records, {problems} problems", err=True)
+    click.echo(f"{_count(records, 'record')}, {_count(problems, 'problem')}", err=True)
     if problems:
         ctx.exit(1)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _problems(found: Stored | Unreadable) -> Iterator[str]:

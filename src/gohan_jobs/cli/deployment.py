@@ -27,6 +27,7 @@ from gohan_jobs.stores.base import Store
 __all__ = [
     "FILE",
     "Deployment",
+    "answering",
     "connected",
     "deployment",
     "etcd_options",
@@ -230,6 +231,15 @@ class Deployment:
 
 
 @contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Say who it is that does not answer."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"etcd does not answer: {error}") from None
+
+
+@contextlib.contextmanager
 def connected(ctx: click.Context, options: Mapping[str, Any]) -> Iterator[Store]:
     """The etcd of :func:`etcd_options`, which has answered, while a command looks at it.
 
@@ -237,10 +247,8 @@ def connected(ctx: click.Context, options: Mapping[str, Any]) -> Iterator[Store]
         GohanJobsError: it does not let us in.
     """
     with open_store(ctx, options) as store:
-        try:
+        with answering():
             store.revision()  # so that what is wrong with the connection is said at once
-        except StoreUnavailable as error:
-            raise StoreUnavailable(f"etcd does not answer: {error}") from None
         yield store
 
 

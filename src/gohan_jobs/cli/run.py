@@ -15,6 +15,7 @@ import click
 from gohan_jobs.cli.configuration import address, option, words
 from gohan_jobs.cli.connections import SIMULATED
 from gohan_jobs.cli.deployment import (
+    answering,
     etcd_options,
     heat_options,
     open_heat,
@@ -105,7 +106,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         heat = _heat(ctx, options, hooks)
         stack.callback(heat.close)
         lifecycle = _lifecycle(store, heat, schemas, hooks, options)
-        lifecycle.check()  # so that what is wrong with etcd is said at once
+        with answering():
+            lifecycle.check()  # so that what is wrong with etcd is said at once
         stack.callback(lifecycle.close, options["stop_timeout"])
         lifecycle.run()
         _serve(stack, options["http"], lifecycle, metrics)
