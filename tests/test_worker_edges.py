@@ -36,7 +36,7 @@ from gohan_jobs.loops import Keeper
 from gohan_jobs.records import OnFailure
 from gohan_jobs.runtime import SwitchingExecutor, Threads
 from gohan_jobs.schemas import Schema, Schemas
-from gohan_jobs.stores.base import Delete, Page, Put, Transaction, TransactionResult
+from gohan_jobs.stores.base import Delete, Page, Put, Store, Transaction, TransactionResult
 from gohan_jobs.testing.faults import FaultyStore
 from gohan_jobs.worker import Worker, WorkerOptions
 from gohan_jobs.worker.candidates import Candidates
@@ -214,6 +214,32 @@ def test_a_worker_without_a_share_takes_a_few_others() -> None:
     assert 8 == found.waiting
 
 
+@pytest.mark.parametrize(("others", "length"), [(1, 256), (3, 512), (7, 512)])
+def test_pages_are_longer_if_they_are_shared(others: int, length: int) -> None:
+    """To ask costs more than to be told; but a page too long is old before it is tried."""
+    world = World()
+    register(world, *(f"w{number}" for number in range(others)))
+    make_many_ready(world, 520)
+    store = PagesRead(world.store)
+    candidates(world, store)[0].refill()
+    assert [length] == store.lengths
+
+
+class PagesRead(FaultyStore):
+    """Notes how long the pages of jobs were that were read."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.lengths: list[int] = []
+
+    def entries(self, prefix: str, *, after: str = "", limit: int = 500, revision: int = 0) -> Page:
+        """Read a page."""
+        page = super().entries(prefix, after=after, limit=limit, revision=revision)
+        if prefix.startswith("/jobs/"):
+            self.lengths.append(len(page.entries))
+        return page
+
+
 def test_whose_turn_a_job_is_changes_with_the_revisions() -> None:
     """No job waits for long for one worker."""
     world = World()
@@ -276,20 +302,20 @@ def slow_candidates(world: World) -> tuple[Candidates, SlowPages]:
 def test_where_pages_are_slow_a_busy_worker_watches() -> None:
     """Everything ready is read once; what comes, and what others take, it hears of."""
     world = World()
-    make_many_ready(world, 200)
+    make_many_ready(world, 300)
     register(world, "other")
     found, store = slow_candidates(world)
     assert found.refill()
     world.delete(world.keys.place(Place.READY, job_id("port:p1")))
     assert found.refill()
-    assert 200 == found.waiting
+    assert 300 == found.waiting
     found.catch_up(8)
-    assert 199 == found.waiting
+    assert 299 == found.waiting
     for number in range(2, 42):
         world.delete(world.keys.place(Place.READY, job_id(f"port:p{number}")))
     store.calls.clear()
     found.catch_up(8)
-    assert (159, False) == (found.waiting, "entries" in store.calls)
+    assert (259, False) == (found.waiting, "entries" in store.calls)
 
 
 def test_pages_that_are_slow_now_and_then_or_as_slow_as_claims_are_usual() -> None:

@@ -24,6 +24,7 @@ from gohan_jobs.worker.peers import Peers
 __all__ = ["Candidates"]
 
 _PAGE = 128
+_LONGER = 4
 _FEW = 8
 _KEPT = 16
 _BUSY = 32
@@ -135,10 +136,10 @@ class Candidates:
         self._peers.look()
         page = self._next_page()
         if self._lap_whole:
-            self._take_some(page.entries, _PAGE)
+            self._take_some(page.entries, len(page.entries))
         else:
             own, others = self._peers.split(page)
-            self._take_some(own, _PAGE)
+            self._take_some(own, len(own))
             self._take_some(others, _FEW - len(self._found))
         self._lap_found = self._lap_found or bool(self._found)
         if page.more:
@@ -152,9 +153,11 @@ class Candidates:
         return bool(self._found)
 
     def _next_page(self) -> Page:
+        """The longer the more there are to share it with: to ask costs more than to be told."""
+        longer = min(self._peers.count, _LONGER)
         began = self._now()
-        page = self._store.entries(self._prefix, after=self._cursor, limit=_PAGE)
-        slow = self._now() - began > max(_SLOW, _SLOWER * self._usual)
+        page = self._store.entries(self._prefix, after=self._cursor, limit=longer * _PAGE)
+        slow = self._now() - began > longer * max(_SLOW, _SLOWER * self._usual)
         self._slow_pages = self._slow_pages + 1 if slow else 0
         if self._slow_pages >= _SLOW_PAGES:
             self._slow_until = began + _SLOW_FOR
@@ -165,9 +168,11 @@ class Candidates:
 
     def _take_some(self, entries: Sequence[Entry], most: int) -> None:
         """Those that are not taken are not looked at either."""
+        if most <= 0:
+            return
         shuffled = iter(self._rng.sample(entries, len(entries)))
         usable = (found for entry in shuffled if (found := self._usable(entry)) is not None)
-        self._found.update(itertools.islice(usable, max(0, most)))
+        self._found.update(itertools.islice(usable, most))
 
     def _listen(self) -> bool:
         watch = self._watch

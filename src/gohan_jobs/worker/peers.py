@@ -27,6 +27,9 @@ class Peers:
         prefix: where in it.
         own: this worker's key.
         now: clock time.
+
+    Attributes:
+        count: how many workers there are, this one among them.
     """
 
     def __init__(self, store: Reader, prefix: str, own: str, now: Callable[[], float]) -> None:
@@ -34,8 +37,8 @@ class Peers:
         self._prefix = prefix
         self._own = own
         self._now = now
+        self.count: int = 1
         self._known_until = float("-inf")
-        self._count = 1
         self._rank = 0
 
     def look(self) -> None:
@@ -50,17 +53,17 @@ class Peers:
     def _read(self) -> None:
         keys = [entry.key for entry in entries_below(self._store, self._prefix)]
         others = [key for key in keys if key != self._own]
-        self._count = len(others) + 1
+        self.count = len(others) + 1
         self._rank = sum(key < self._own for key in others)
 
     def split(self, page: Page) -> tuple[list[Entry], list[Entry]]:
         """The entries of a page that are this worker's to try first, and the others."""
-        if self._count == 1:
+        if self.count == 1:
             return list(page.entries), []
         turn = page.revision // _TURN + self._rank
         own: list[Entry] = []
         others: list[Entry] = []
         for entry in page.entries:
-            mine = (zlib.crc32(entry.key.encode()) + turn) % self._count == 0
+            mine = (zlib.crc32(entry.key.encode()) + turn) % self.count == 0
             (own if mine else others).append(entry)
         return own, others
