@@ -1,4 +1,4 @@
-"""Four kinds of worker, each of which goes through a queue that is full and tells of each job.
+"""Five kinds of worker, each of which goes through a queue that is full and tells of each job.
 
 They are called in a thread or a process of their own: with etcd's endpoints, what they are told of
 the jobs, a semaphore to release once they are ready, and a queue for the samples. Then they wait
@@ -7,6 +7,7 @@ for the key ``GO``.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -202,11 +203,12 @@ def queued(store: EtcdStore) -> list[Any]:
 
 
 def board(endpoints: Sequence[str]) -> Any:
-    """A connection to TaskFlow's jobboard, an optional package."""
+    """A connection to TaskFlow's jobboard, an optional package; its claims last for a minute."""
     from taskflow.jobs import backends  # noqa: PLC0415 - see above
 
     host, _, port = endpoints[0].rpartition(":")
-    made = backends.fetch("benchmark", {"board": "etcd", "host": host, "port": int(port)})
+    settings = {"board": "etcd", "host": host, "port": int(port), "ttl": 60}
+    made = backends.fetch("benchmark", settings)
     made.connect()
     return made
 
@@ -214,33 +216,91 @@ def board(endpoints: Sequence[str]) -> Any:
 def taskflow(endpoints: Sequence[str], told: Sequence[Any], started: Any, samples: Any) -> None:
     """Goes through TaskFlow's board until there is nothing left to claim.
 
-    As the worker of its own example does, ``jobboard_produce_consume_colors``. Its conductor tries
-    claimed jobs, too, which is as fast for one, and slower for many.
+    As the worker of its own example does, ``jobboard_produce_consume_colors``.
     """
     from taskflow.exceptions import NotFound, UnclaimableJob  # noqa: PLC0415 - optional
 
     (name,) = told
     mine = board(endpoints)
-    with EtcdStore(endpoints) as store:
-        started.release()
-        wait_for_go(store)
-    found: list[Sample] = []
+    found = timed(mine)
+    wait_at(endpoints, started)
     left = True
     while left:
         left = False
         for job in mine.iterjobs(only_unclaimed=True, ensure_fresh=True):
             left = True
-            began = time.monotonic()
-            try:
-                mine.claim(job, name, expiry=60)
-            except (NotFound, UnclaimableJob):
-                continue
-            claimed = time.monotonic()
-            mine.consume(job, name)
-            finished = time.monotonic()
-            found.append(Sample(claimed - began, finished - claimed, finished))
+            with contextlib.suppress(NotFound, UnclaimableJob):
+                mine.claim(job, name)
+                mine.consume(job, name)
     mine.close()
     samples.put(found)
 
 
-KINDS: dict[str, Contender] = {"ours": ours, "bare": bare, "batched": batched, "taskflow": taskflow}
+def conductor(endpoints: Sequence[str], told: Sequence[Any], started: Any, samples: Any) -> None:
+    """TaskFlow's own worker, a blocking conductor, which does nothing in place of a flow."""
+    from taskflow.conductors.backends import impl_blocking  # noqa: PLC0415 - optional
+
+    class NoOp(impl_blocking.BlockingConductor):  # type: ignore[misc, unused-ignore] - optional
+        """Runs no engine."""
+
+        def _dispatch_job(self, _job: Any) -> bool:
+            return True
+
+    (name,) = told
+    mine = board(endpoints)
+    found = timed(mine)
+    worker = NoOp(name, mine)
+    listed = mine.iterjobs
+
+    def listing(*, ensure_fresh: bool) -> Any:
+        """What it is to go through; it would go on with what is not there any more for 30 s."""
+        del ensure_fresh
+        jobs = listed(ensure_fresh=True)
+        first = next(jobs, None)
+        if first is None:
+            worker.stop()
+            return iter(())
+        return itertools.chain((first,), jobs)
+
+    mine.iterjobs = listing
+    wait_at(endpoints, started)
+    worker.run()
+    mine.close()
+    samples.put(found)
+
+
+def timed(mine: Any) -> list[Sample]:
+    """Have a board's claims and consumptions timed; where the samples will be."""
+    found: list[Sample] = []
+    claim, consume = mine.claim, mine.consume
+    began = claimed = 0.0
+
+    def timed_claim(*arguments: Any) -> None:
+        nonlocal began, claimed
+        began = time.monotonic()
+        claim(*arguments)
+        claimed = time.monotonic()
+
+    def timed_consume(*arguments: Any) -> None:
+        consume(*arguments)
+        finished = time.monotonic()
+        found.append(Sample(claimed - began, finished - claimed, finished))
+
+    mine.claim, mine.consume = timed_claim, timed_consume
+    return found
+
+
+def wait_at(endpoints: Sequence[str], started: Any) -> None:
+    """Be ready, and hold until all workers are."""
+    with EtcdStore(endpoints) as store:
+        started.release()
+        wait_for_go(store)
+
+
+KINDS: dict[str, Contender] = {
+    "ours": ours,
+    "bare": bare,
+    "batched": batched,
+    "taskflow": taskflow,
+    "conductor": conductor,
+}

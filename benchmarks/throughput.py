@@ -12,6 +12,7 @@ batched   the same, with eight finishes and the next eight claims in each reques
 taskflow  OpenStack TaskFlow's etcd jobboard with as many jobs posted: claim under a lease, as ours
           are, and consume; it writes no results. Each worker goes through the board as that of
           TaskFlow's own example does
+conductor the same jobboard, each worker TaskFlow's own, a blocking conductor, without any flow
 
 Records are the documented ones. Each worker has a connection of its own, in a thread, which also
 runs its handlers, or in a process. What takes longer than the limit is ended, and shown as "-".
@@ -52,6 +53,7 @@ from gohan_jobs.testing.etcd import EtcdCluster
 
 SPAWN = multiprocessing.get_context("spawn")
 NOTHING = float("nan")
+TASKFLOW = ("taskflow", "conductor")
 
 
 @attrs.frozen
@@ -122,7 +124,7 @@ def measure(
     samples: Any = SPAWN.SimpleQueue() if processes else queue.SimpleQueue()
     make: Any = SPAWN.Process if processes else threading.Thread
     with EtcdStore(endpoints) as store:
-        if kind == "taskflow":
+        if kind in TASKFLOW:
             post(endpoints, jobs)
             parts: list[Any] = [(f"worker{index}",) for index in range(workers)]
         else:
@@ -232,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--limit", type=float, default=240.0, help="seconds for one figure")
     parser.add_argument("--taskflow", action="store_true", help="needs taskflow and etcd3gw")
     options = parser.parse_args(arguments)
-    kinds = [kind for kind in KINDS if kind != "taskflow" or options.taskflow]
+    kinds = [kind for kind in KINDS if kind not in TASKFLOW or options.taskflow]
     with EtcdCluster(members=1) as cluster:
         rate = within(options.limit, prepare, cluster.endpoints, options.jobs)
         print(f"planned and queued by one manager: {shown(rate or NOTHING)} configs/s")
