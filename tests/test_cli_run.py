@@ -250,6 +250,13 @@ def test_run_and_stop(recorder: Recorder) -> None:
     assert recorder.stores[0]._closed
 
 
+def test_a_file_that_is_not_there() -> None:
+    """Which one it is, in words."""
+    result = run("--etcd", "e1:2379", "--schemas", "nowhere.json", "--heat", "simulated")
+    expected = "Error: nowhere.json: No such file or directory\n"
+    assert (1, expected) == (result.exit_code, result.stderr)
+
+
 def test_etcd_is_named_if_it_does_not_answer(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

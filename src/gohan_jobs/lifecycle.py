@@ -364,6 +364,9 @@ class Lifecycle:
         While no threads run it steps; a :class:`~gohan_jobs.clock.VirtualClock` is advanced to
         what is due, so no real time passes.
 
+        Call it once the config is written: without one, nothing will come of any version, and the
+        answer is ``Superseded(by=None)`` at once.
+
         Args:
             ref: the resource.
             version: of its config.

@@ -67,7 +67,14 @@ class _Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise  # who read our output has seen enough; click ends quietly
-            raise _Failed(str(error)) from error
+            raise _Failed(_brief(error)) from error
+
+
+def _brief(error: OSError) -> str:
+    """Which file, and what is the matter with it, without the system's number for that."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}"
 
 
 class _Failed(click.ClickException):
