@@ -9,7 +9,7 @@ from gohan_jobs.records import Action, HeatStack, StackStatus
 from gohan_jobs.rendering import stack_name
 from gohan_jobs.stores.base import Compare, Put, Transaction
 
-__all__ = ["note_stack"]
+__all__ = ["note_left_stack", "note_stack"]
 
 
 def note_stack(desk: Desk, job: Tracked, reason: str) -> Transaction:
@@ -23,18 +23,32 @@ def note_stack(desk: Desk, job: Tracked, reason: str) -> Transaction:
     Returns:
         What writes the record; nothing if there is one, or if there can't be a stack.
     """
-    known = desk.estate.stack_tenant(job.path) is not None
     begun = job.begun or not job.unclaimed
-    if known or not begun or job.deletes or job.job_id.handler != HEAT_HANDLER:
+    if not begun or job.deletes or job.job_id.handler != HEAT_HANDLER:
         return Transaction()
     creates = job.job_id.action == Action.CREATE
+    status = StackStatus.CREATE_IN_PROGRESS if creates else StackStatus.UPDATE_IN_PROGRESS
+    return _noted(desk, job, status, reason)
+
+
+def note_left_stack(desk: Desk, job: Tracked, reason: str) -> Transaction:
+    """As :func:`note_stack`, of a job that was to delete the stack, and is not carried out.
+
+    Those that made the stack were told to stop, and left it to that delete.
+    """
+    if not job.deletes or job.job_id.handler != HEAT_HANDLER:
+        return Transaction()
+    return _noted(desk, job, StackStatus.CREATE_IN_PROGRESS, reason)
+
+
+def _noted(desk: Desk, job: Tracked, status: StackStatus, reason: str) -> Transaction:
+    if desk.estate.stack_tenant(job.path) is not None:
+        return Transaction()
     record = HeatStack(
         id=str(job.resource),
         stack_id=stack_name(job.resource),
         tenant_id=job.notes.tenant,
-        stack_status=(
-            StackStatus.CREATE_IN_PROGRESS if creates else StackStatus.UPDATE_IN_PROGRESS
-        ),
+        stack_status=status,
         status_reason=reason,
         output=(),
     )

@@ -206,21 +206,28 @@ class Desk:
         ignored = job.on_failure == OnFailure.IGNORE and not job.is_last
         if not job.notes.config_create or ignored:
             return None
-        told = self._has_result(job) and not job.notes.again
-        return None if told else failed(job.job_id.action, job.job_id.version, reason)
+        result = failed(job.job_id.action, job.job_id.version, reason)
+        told = self._is_told(job, result) and not job.notes.again
+        return None if told else result
 
-    def _has_result(self, job: Tracked) -> bool:
-        """Whether the config version that a job was planned from has a result."""
+    def _is_told(self, job: Tracked, result: StateRecord) -> bool:
+        """Whether the config version that a job was planned from has a result.
+
+        Where versions are not counted, an older job's looks the same, and may have come after this
+        job's config: only this failure counts, told by another job of its workflow.
+        """
         entry = self.store.get(self.keys.state_of(job.path))
         schema = self.schemas.by_type(job.job_id.resource_type)
         counted = schema is not None and schema.state_versioning
-        # Where versions are not counted, that of an earlier config looks the same.
         since = job.notes.config_create if counted else job.notes.config_mod
         if entry is None or entry.mod_revision <= since:
             return False
         self.estate.put_state(job.path, entry)
         known = self.estate.state(job.path)
-        return known is not None and known.version == job.job_id.version
+        if known is None or known.version != job.job_id.version:
+            return False
+        told = self.queue.codec.state(entry.key, entry.value)
+        return counted or told.error == result.error
 
     def tell(self, job: Tracked, kind: Callable[..., Event], **facts: object) -> None:
         """Tell the events something about a job, in the trace of its config version."""

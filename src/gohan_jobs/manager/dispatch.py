@@ -300,13 +300,11 @@ class Dispatch:
         if self._failures.let_down(job, reason):
             return  # it stays until all are done
         desk = self._desk
-        orphan = None
-        if job.job_id.action == Action.DELETE and job.job_id.handler == HEAT_HANDLER:
-            orphan = Orphan(path=job.path, reason=reason, since=desk.now_text())
-        result = desk.commit(
-            desk.queue.release_failed(job.job_id, job.path, job.revision, orphan=orphan)
-        )
-        if not result.succeeded:
+        orphan = self._orphaned(job, reason)
+        gone = () if orphan is None else (Compare.absent(desk.keys.config_of(job.path)),)
+        release = desk.queue.release_failed(job.job_id, job.path, job.revision, orphan=orphan)
+        if not desk.commit_all((release, Transaction(gone))).succeeded:
+            desk.refresh(job.path)
             desk.refresh_job(job)
             return
         desk.board.remove(job)
@@ -316,6 +314,13 @@ class Dispatch:
             desk.events.emit(
                 OrphanFound(resource=job.resource, version=job.job_id.version, reason=reason)
             )
+
+    def _orphaned(self, job: Tracked, reason: str) -> Orphan | None:
+        """What a failed delete leaves; None if there is a config again, which has the stack."""
+        deletes = job.job_id.action == Action.DELETE and job.job_id.handler == HEAT_HANDLER
+        if not deletes or self._desk.estate.config_entry(job.path) is not None:
+            return None
+        return Orphan(path=job.path, reason=reason, since=self._desk.now_text())
 
     # Promotion.
 

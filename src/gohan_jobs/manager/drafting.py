@@ -12,17 +12,20 @@ from gohan_jobs.bookkeeping import JobNotes, Orphan
 from gohan_jobs.events import ConfigRejected, JobPlanned, JobSuperseded, OrphanFound
 from gohan_jobs.keys import Place, ResourcePath
 from gohan_jobs.manager.asked import taken_back
+from gohan_jobs.manager.begun_stacks import note_left_stack
 from gohan_jobs.manager.changes import Draft, Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.planning import Adopt, Enqueue, Forget, Orphaned, PlannedJob, Publish
 from gohan_jobs.queue import Collapsed, NewJob
 from gohan_jobs.records import ProcessedConfig, StateRecord
-from gohan_jobs.stores.base import Delete, Entry, TransactionResult
+from gohan_jobs.stores.base import Delete, Entry, Transaction, TransactionResult
 
 __all__ = ["Drafting", "Writing"]
 
 Writing: TypeAlias = Adopt | Publish | Enqueue | Forget | Orphaned
 """The plans that write something."""
+
+_TAKEN_BACK = "its delete was taken back: nobody has looked since"
 
 
 class Drafting:
@@ -104,13 +107,23 @@ class Drafting:
             # The watch of the results may be behind: a version that has one is not done again.
             expect_no_state=entry is not None and desk.estate.state(path) is None,
         )
-        return Draft(
+        draft = Draft(
             pending=pending,
             plan=plan,
             transaction=transaction,
             jobs=tuple(tracked),
             collapsed=collapsed,
         )
+        return self._with_stack(draft)
+
+    def _with_stack(self, draft: Draft) -> Draft:
+        """A draft that also notes the stack whose delete it takes away.
+
+        Nobody else would know of it, should the new config go, too, before its job has begun.
+        """
+        for job in draft.collapsed:
+            draft = _joined(draft, note_left_stack(self._desk, job, _TAKEN_BACK))
+        return draft
 
     def _trace(self, plan: Enqueue) -> Mapping[str, str]:
         """One trace for all jobs of a config version, if somebody traces."""
@@ -237,8 +250,15 @@ class Drafting:
 
 def _forgetting(draft: Draft, key: str) -> Draft:
     """A draft that also removes a note of ours, which nobody but the leader writes."""
-    success = (*draft.transaction.success, Delete(key))
-    return attrs.evolve(draft, transaction=attrs.evolve(draft.transaction, success=success))
+    return _joined(draft, Transaction((), (Delete(key),)))
+
+
+def _joined(draft: Draft, more: Transaction) -> Draft:
+    """A draft that does more."""
+    compares = (*draft.transaction.compares, *more.compares)
+    return attrs.evolve(
+        draft, transaction=Transaction(compares, (*draft.transaction.success, *more.success))
+    )
 
 
 def _collapse(job: Tracked) -> Collapsed:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+import attrs
+
 from gohan_jobs.bookkeeping import Orphan, Repair
 from gohan_jobs.events import OrphanFound
 from gohan_jobs.exceptions import GohanJobsError
@@ -33,11 +35,13 @@ class Repairs:
         self._drafting = Drafting(desk)
         self._asked: dict[ResourcePath, int] = {}
         self._tried: dict[ResourcePath, _Situation] = {}
+        self._dropped: set[ResourcePath] = set()
 
     def clear(self) -> None:
         """Forget everything, before all is read again."""
         self._asked.clear()
         self._tried.clear()
+        self._dropped.clear()
 
     def heard(self, path: ResourcePath, entry: Entry | None) -> None:
         """Somebody asks for a repair, or it is done."""
@@ -45,10 +49,14 @@ class Repairs:
             self._forget(path)
         else:
             self._asked[path] = entry.mod_revision
+            self._dropped.add(path)  # perhaps: it is read when that counts
 
     def step(self) -> bool:
         """Plan one repair; whether there was any that can be planned now."""
         for path in self._asked:
+            if path in self._dropped and self._is_marked(path):
+                self._allow(path)
+                return True
             situation = self._situation(path)
             if situation is not None and self._tried.get(path) != situation:
                 if self._repair(path):
@@ -66,9 +74,28 @@ class Repairs:
         entry = desk.estate.config_entry(path)
         return (0 if entry is None else entry.mod_revision, self._asked[path])
 
+    def _is_marked(self, path: ResourcePath) -> bool:
+        """Whether a later config is marked for deletion: its stack may go (``rules`` 16)."""
+        known = self._desk.estate.processed(path)
+        entry = self._desk.estate.config_entry(path)
+        return known is not None and known[0].deleted and entry is not None
+
+    def _allow(self, path: ResourcePath) -> None:
+        """Note that the stack of a config that went unmarked is not to be kept after all."""
+        desk, own = self._desk, self._desk.queue.own
+        asked = desk.store.get(own.repair(path))
+        wanted = None if asked is None else self._read(asked)
+        if asked is not None and wanted is not None and wanted.dropped:
+            allowed = own.dumps(attrs.evolve(wanted, dropped=False))
+            unchanged = Compare.unchanged(asked.key, asked.mod_revision)
+            if not desk.commit(Transaction((unchanged,), (Put(asked.key, allowed),))).succeeded:
+                return  # it has changed, which will be heard
+        self._dropped.discard(path)
+
     def _forget(self, path: ResourcePath) -> None:
         self._asked.pop(path, None)
         self._tried.pop(path, None)
+        self._dropped.discard(path)
         self._desk.pardon(self._desk.queue.own.repair(path))
 
     def _repair(self, path: ResourcePath) -> bool:
