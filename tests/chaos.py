@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import random
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ from chaos_record import Heard, Recorder
 from chaos_verdict import Evidence, problems_in
 from gohan_jobs.bookkeeping import Bookkeeping
 from gohan_jobs.codec import Codec
+from gohan_jobs.stores.base import Entry, entries_below
 from gohan_jobs.stores.etcd import EtcdStore
 from gohan_jobs.testing.etcd import EtcdCluster
 from gohan_jobs.testing.proxy import TcpProxy
@@ -81,7 +83,7 @@ class Report:
             f"seed {self.seed}: {self.faults} faults, {self.jobs} jobs, {self.revisions} "
             f"revisions, {self.restarts} restarts, {len(self.problems)} problems"
         )
-        return "\n".join([head, *self.problems[:50], self.excerpts])
+        return "\n".join([head, *self.problems[:50], *self.problems[-1:], self.excerpts])
 
 
 class _Run:
@@ -130,6 +132,7 @@ class _Run:
             lease=options.lease,
             pause=options.pause,
         )
+        self.home = home
         self.problems: list[str] = []
         self.keys = Codec().keys
 
@@ -153,6 +156,12 @@ class _Run:
         self.problems += problems_in(evidence)
         if settled:
             self.problems += self._restart()
+        if self.problems:
+            self._keep()
+        if disputed := self._disputed():
+            # As those of 3.5.0 to 3.5.2 may after a crash.
+            told = f"void: etcd's own members disagree on {len(disputed)} keys, as {disputed[0]}"
+            self.problems.insert(0, told)
         return self._report(evidence)
 
     # Coming to rest.
@@ -212,6 +221,26 @@ class _Run:
         raise LookupError(key)
 
     # Telling.
+
+    def _disputed(self) -> list[str]:
+        """Keys of which etcd's own members do not say the same, as of one revision."""
+        self.cluster.wait()
+        revision = self.store.revision()
+        told: list[set[Entry]] = []
+        for member in self.cluster.members:
+            with EtcdStore([member.endpoint], timeout=10.0) as alone:
+                told.append(set(entries_below(alone, "", revision=revision)))
+        return sorted({entry.key for entry in set.union(*told) - set.intersection(*told)})
+
+    def _keep(self) -> None:
+        """Leave the logs, and what etcd holds, to be looked at."""
+        kept = Path(tempfile.mkdtemp(prefix="gohan-jobs-chaos-kept-"))
+        shutil.copytree(self.home, kept, dirs_exist_ok=True)
+        entries = entries_below(self.store, "")
+        lines = [f"{each.key} {each.mod_revision} {each.value!r}" for each in entries]
+        (kept / "etcd.txt").write_text("\n".join(lines))
+        (kept / "problems.txt").write_text("\n".join(self.problems))
+        self.problems.append(f"the logs are kept in {kept}")
 
     def _evidence(self) -> Evidence:
         heat = self.heat

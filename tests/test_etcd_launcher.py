@@ -88,6 +88,18 @@ def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         EtcdCluster()
 
 
+def test_another_etcd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The one that the environment names is started; one that is not there is named."""
+    monkeypatch.setenv("GOHAN_JOBS_ETCD_BIN", str(tmp_path))
+    with pytest.raises(EtcdNotInstalled, match=str(tmp_path / "etcd")):
+        EtcdCluster()
+    program = tmp_path / "etcd"
+    program.write_text("#!/bin/sh\necho another etcd >&2\n")
+    program.chmod(0o755)
+    with pytest.raises(TimeoutError, match="another etcd"), EtcdCluster(timeout=0.5):
+        pass
+
+
 def test_does_not_become_ready() -> None:
     """A member that can't start is reported with its log, and nothing is left."""
     cluster = EtcdCluster(flags=["--no-such-flag"], timeout=0.5)
