@@ -67,6 +67,7 @@ class Report:
         jobs: how many jobs there were.
         revisions: of etcd.
         restarts: how often a process found no etcd when it started, and was started again.
+        void: why nothing can be concluded from it; empty if something can.
         excerpts: the history of the resources concerned.
     """
 
@@ -76,6 +77,7 @@ class Report:
     jobs: int
     revisions: int
     restarts: int = 0
+    void: str = ""
     excerpts: str = ""
 
     def __str__(self) -> str:
@@ -83,7 +85,7 @@ class Report:
             f"seed {self.seed}: {self.faults} faults, {self.jobs} jobs, {self.revisions} "
             f"revisions, {self.restarts} restarts, {len(self.problems)} problems"
         )
-        return "\n".join([head, *self.problems[:50], *self.problems[-1:], self.excerpts])
+        return "\n".join([head, self.void, *self.problems[:50], self.excerpts])
 
 
 class _Run:
@@ -158,10 +160,6 @@ class _Run:
             self.problems += self._restart()
         if self.problems:
             self._keep()
-        if disputed := self._disputed():
-            # As those of 3.5.0 to 3.5.2 may after a crash.
-            told = f"void: etcd's own members disagree on {len(disputed)} keys, as {disputed[0]}"
-            self.problems.insert(0, told)
         return self._report(evidence)
 
     # Coming to rest.
@@ -222,8 +220,15 @@ class _Run:
 
     # Telling.
 
+    def _void(self) -> str:
+        """Whether etcd's own members disagree, as those of 3.5.0 to 3.5.2 may after a crash."""
+        disputed = self._disputed()
+        if not disputed:
+            return ""
+        return f"void: etcd's members disagree on {len(disputed)} keys, such as {disputed[0]}"
+
     def _disputed(self) -> list[str]:
-        """Keys of which etcd's own members do not say the same, as of one revision."""
+        """Keys of which the members do not say the same, as of one revision."""
         self.cluster.wait()
         revision = self.store.revision()
         told: list[set[Entry]] = []
@@ -240,7 +245,7 @@ class _Run:
         lines = [f"{each.key} {each.mod_revision} {each.value!r}" for each in entries]
         (kept / "etcd.txt").write_text("\n".join(lines))
         (kept / "problems.txt").write_text("\n".join(self.problems))
-        self.problems.append(f"the logs are kept in {kept}")
+        self.problems.insert(0, f"the logs are kept in {kept}")
 
     def _evidence(self) -> Evidence:
         heat = self.heat
@@ -271,6 +276,7 @@ class _Run:
             jobs=jobs,
             revisions=self.recorder.seen,
             restarts=sum(member.restarts for member in self.members.all),
+            void=self._void(),
             excerpts="\n".join(excerpts),
         )
 
