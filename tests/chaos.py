@@ -235,7 +235,8 @@ class _Run:
         for member in self.cluster.members:
             with EtcdStore([member.endpoint], timeout=10.0) as alone:
                 told.append(set(entries_below(alone, "", revision=revision)))
-        return sorted({entry.key for entry in set.union(*told) - set.intersection(*told)})
+        disputed = {entry for each in told for entry in each ^ told[0]}
+        return sorted({entry.key for entry in disputed})
 
     def _keep(self) -> None:
         """Leave the logs, and what etcd holds, to be looked at."""
