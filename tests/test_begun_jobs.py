@@ -10,7 +10,7 @@ from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Role
 from gohan_jobs.orchestrators.simulated import Outcome
 from gohan_jobs.records import ResourceRef
-from worlds import DISK, NETWORK, PORT, TENANT, World
+from worlds import DISK, NETWORK, PORT, TEMPLATES, TENANT, World
 
 
 def begun_world(resource: ResourceRef = DISK) -> World:
@@ -55,6 +55,21 @@ def test_its_stack_goes_when_a_newer_version_came_between() -> None:
     assert ("delete", "disk_d1") == world.changes()[-1]
     assert {} == world.under("/esi-worker/")
     assert {} == world.under("/jobs/")
+
+
+def test_its_stack_is_known_when_its_template_is_gone() -> None:
+    """It can't be carried out any more, and ends; the stack goes with its config."""
+    world = begun_world()
+    world.delete(world.keys.config_of(world.keys.template_path("disk")))
+    world.pass_time(60.0)
+    ((state, version, error),) = world.states_of(DISK)
+    assert ("CREATE_ERROR", 1, {}) == (state, version, world.under("/jobs/"))
+    assert "no such heat_template" in error
+    world.template("disk", TEMPLATES["disk"])
+    world.remove_config(DISK)
+    finish(world)
+    assert [("create", "disk_d1"), ("delete", "disk_d1")] == world.changes()
+    assert {} == world.under("/esi-worker/")
 
 
 def test_what_nobody_had_is_forgotten() -> None:

@@ -242,3 +242,19 @@ def test_a_request_that_changes_while_a_mark_is_seen_is_looked_at_again() -> Non
     own = world.lifecycle.queue.own
     key = asked(world, dropped=True).key
     assert not own.loads(key, world.text(key) or b"", Repair).dropped
+
+
+def test_a_delete_that_is_cancelled_before_anybody_looked_leaves_an_orphan() -> None:
+    """Its create was told to stop, so that no record tells of the stack; a new leader knows."""
+    scene = Scene(DISK)
+    world = scene.world
+    world.remove_config(DISK, state=True)
+    world.settle()
+    scene.cancel("delete")
+    scene.end()
+    for _ in range(2):
+        assert ["/gohan-jobs/orphans/v2.0/disks/d1"] == scene.orphans()
+        assert "CREATE_IN_PROGRESS" == str(getattr(world.stack(DISK), "stack_status", ""))
+        world.restart()
+        world.settle()
+    assert [("create", "disk_d1")] == world.changes()

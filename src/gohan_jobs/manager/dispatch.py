@@ -12,7 +12,7 @@ from gohan_jobs.bookkeeping import RELEASED, SET_ASIDE, Failure, JobNotes, Orpha
 from gohan_jobs.events import JobFailed, JobHandedBack, JobReleased, JobSuperseded, OrphanFound
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import JobId, Place, ResourcePath
-from gohan_jobs.manager.begun_stacks import note_stack
+from gohan_jobs.manager.begun_stacks import note_left_stack, note_stack
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.failures import Failures
 from gohan_jobs.manager.skew import Skew
@@ -301,9 +301,9 @@ class Dispatch:
             return  # it stays until all are done
         desk = self._desk
         orphan = self._orphaned(job, reason)
-        gone = () if orphan is None else (Compare.absent(desk.keys.config_of(job.path)),)
         release = desk.queue.release_failed(job.job_id, job.path, job.revision, orphan=orphan)
-        if not desk.commit_all((release, Transaction(gone))).succeeded:
+        noted = () if orphan is None else self._keeping(job, reason)
+        if not desk.commit_all((release, *noted)).succeeded:
             desk.refresh(job.path)
             desk.refresh_job(job)
             return
@@ -321,6 +321,14 @@ class Dispatch:
         if not deletes or self._desk.estate.config_entry(job.path) is not None:
             return None
         return Orphan(path=job.path, reason=reason, since=self._desk.now_text())
+
+    def _keeping(self, job: Tracked, reason: str) -> tuple[Transaction, ...]:
+        """What goes with an orphan: its config is gone, and a record tells of its stack.
+
+        Else a new leader, which knows of no stack, would forget the orphan.
+        """
+        gone = Compare.absent(self._desk.keys.config_of(job.path))
+        return Transaction((gone,)), note_left_stack(self._desk, job, reason)
 
     # Promotion.
 

@@ -11,6 +11,7 @@ from gohan_jobs.bookkeeping import JobNotes
 from gohan_jobs.clock import later_text
 from gohan_jobs.events import JobCancelled, JobHandedBack
 from gohan_jobs.keys import JobId, Place
+from gohan_jobs.manager.begun_stacks import note_stack
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.records import OnFailure, ResourceRef, StateRecord
 from gohan_jobs.records.outcomes import completed
@@ -130,20 +131,22 @@ class Failures:
         """End an unclaimed job, in one transaction, with its version's result."""
         desk, queue = self._desk, self._desk.queue
         place, revision = job.place, job.revision
-        result = desk.commit(
-            queue.end(
-                job.job_id,
-                job.path,
-                place=place,
-                revision=revision,
-                config_create=job.notes.config_create,
-                state=state,
-            )
+        stack = note_stack(desk, job, "its job was cancelled: nobody has looked since")
+        end = queue.end(
+            job.job_id,
+            job.path,
+            place=place,
+            revision=revision,
+            config_create=job.notes.config_create,
+            state=state,
         )
+        result = desk.commit_all((end, stack))
         if not result.succeeded:
             # Its config may be gone: then there is nobody to tell.
-            result = desk.commit(queue.end(job.job_id, job.path, place=place, revision=revision))
+            end = queue.end(job.job_id, job.path, place=place, revision=revision)
+            result = desk.commit_all((end, stack))
         if not result.succeeded:
+            desk.refresh(job.path)
             desk.refresh_job(job)
             return False
         desk.board.remove(job)
