@@ -112,6 +112,8 @@ class Gohan:
         count: resources to begin with.
         begun_within: seconds in which those are written.
         pause: seconds between later changes, on average.
+        backlog: how many jobs may be undone when something is changed: what goes wrong slows them
+            down, and an hour's backlog would have to be done before anything can be judged.
 
     Attributes:
         rows: what there is, by path; complete once :meth:`stop` has returned.
@@ -127,6 +129,7 @@ class Gohan:
         count: int,
         begun_within: float,
         pause: float = 0.1,
+        backlog: int = 300,
     ) -> None:
         self.rows: dict[ResourcePath, Row] = {}
         self.references: dict[ResourceRef, set[ResourceRef]] = {}
@@ -136,6 +139,7 @@ class Gohan:
         self._codec = Codec()
         self._keys = self._codec.keys
         self._pauses = (begun_within / count, pause)
+        self._backlog = backlog
         self._left = count
         self._number = 0
         self._editions = dict.fromkeys(_WORKABLE, 1)
@@ -172,10 +176,13 @@ class Gohan:
         try:
             while not self._stopping.wait(self._pause()):
                 self._complete_deletions()
-                if not self._draining.is_set():
+                if not (self._draining.is_set() or self._overworked()):
                     self._change()
         except BaseException as error:  # noqa: BLE001 - raised where it is seen, in stop()
             self.error = error
+
+    def _overworked(self) -> bool:
+        return not self._left and len(self._recorder.keys(self._keys.all_jobs)) > self._backlog
 
     def _pause(self) -> float:
         if self._draining.is_set():
