@@ -85,6 +85,7 @@ api_modules = [
     "gohan_jobs.records",
     "gohan_jobs.codec",
     "gohan_jobs.keys",
+    "gohan_jobs.handler_registry",
     "gohan_jobs.handlers",
     "gohan_jobs.handler_options",
     "gohan_jobs.admission",

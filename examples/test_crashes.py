@@ -29,7 +29,8 @@ from gohan_jobs import (
     Store,
     VirtualClock,
 )
-from gohan_jobs.handlers import AnyHandler, Outcome
+from gohan_jobs.handler_registry import AnyHandler
+from gohan_jobs.handlers import Outcome
 from gohan_jobs.testing import Crash, FaultyStore
 
 TEMPLATES = {"address_worker": "Cport"}

@@ -12,11 +12,10 @@ import pytest
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.exceptions import ClaimLost, GohanJobsError, OrchestratorUnavailable, StoreClosed
 from gohan_jobs.handler_options import HandlerOptions
+from gohan_jobs.handler_registry import AnyHandler, Handlers
 from gohan_jobs.handlers import (
-    AnyHandler,
     Done,
     GiveUp,
-    Handlers,
     JobContext,
     Later,
     Observe,

@@ -10,7 +10,8 @@ import attrs
 import pytest
 
 import gohan_jobs.testing
-from gohan_jobs.handlers import AnyHandler, Done, GiveUp, JobContext, Later, Outcome
+from gohan_jobs.handler_registry import AnyHandler
+from gohan_jobs.handlers import Done, GiveUp, JobContext, Later, Outcome
 from gohan_jobs.records import Action, ResourceRef, StackOutput
 from gohan_jobs.schemas import Schema, Schemas
 from gohan_jobs.testing.handlers import HandlerSuite

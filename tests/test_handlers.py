@@ -12,7 +12,8 @@ from gohan_jobs import handler_plugins
 from gohan_jobs.events import log_event
 from gohan_jobs.exceptions import GohanJobsError, HandlerUnavailable, MappingEvaluationError
 from gohan_jobs.handler_options import HandlerOptions, OptionedHandler
-from gohan_jobs.handlers import Done, Handlers, JobContext, Outcome
+from gohan_jobs.handler_registry import Handlers
+from gohan_jobs.handlers import Done, JobContext, Outcome
 from gohan_jobs.records import HeatStack, Param, ParamType, ResourceRef, StackOutput
 from handler_contexts import FakeClaim, make_context
 

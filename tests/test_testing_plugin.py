@@ -9,7 +9,8 @@ import pytest
 
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.events import Event, JobFinished
-from gohan_jobs.handlers import AnyHandler, Done, JobContext, Outcome
+from gohan_jobs.handler_registry import AnyHandler
+from gohan_jobs.handlers import Done, JobContext, Outcome
 from gohan_jobs.lifecycle import Completed, Lifecycle
 from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.records import ConfigRecord

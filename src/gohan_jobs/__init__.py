@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from gohan_jobs.events import Hook, log_event
     from gohan_jobs.exceptions import GohanJobsError
     from gohan_jobs.handler_options import HandlerOptions
+    from gohan_jobs.handler_registry import Handlers
     from gohan_jobs.handlers import (
         Done,
         GiveUp,
         Handler,
-        Handlers,
         JobContext,
         Later,
         Observe,
@@ -169,11 +169,11 @@ _HOMES = {
     "events": ("Hook", "log_event"),
     "exceptions": ("GohanJobsError",),
     "handler_options": ("HandlerOptions",),
+    "handler_registry": ("Handlers",),
     "handlers": (
         "Done",
         "GiveUp",
         "Handler",
-        "Handlers",
         "JobContext",
         "Later",
         "Observe",

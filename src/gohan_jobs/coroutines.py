@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import attrs
 
 from gohan_jobs.exceptions import ClaimLost
-
-if TYPE_CHECKING:
-    from gohan_jobs.handlers import Handler, JobContext, Outcome
+from gohan_jobs.handlers import Handler, JobContext, Outcome
 
 __all__ = ["Coroutine", "CoroutineHandler", "as_handler"]
 
-Coroutine: TypeAlias = "Callable[[JobContext], Awaitable[Outcome]]"
+Coroutine: TypeAlias = Callable[[JobContext], Awaitable[Outcome]]
 """An ``async def`` that does what a handler does."""
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import attrs
 
+from gohan_jobs.coroutines import Coroutine
 from gohan_jobs.exceptions import HandlerUnavailable
-
-if TYPE_CHECKING:
-    from gohan_jobs.coroutines import Coroutine
-    from gohan_jobs.handlers import Handler
+from gohan_jobs.handlers import Handler
 
 __all__ = ["GROUP", "HandlerPlugin", "find_plugins"]
 

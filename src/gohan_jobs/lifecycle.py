@@ -20,7 +20,7 @@ from gohan_jobs.codec import Codec, Spelling
 from gohan_jobs.dry_run import DryRun
 from gohan_jobs.events import Events, Hook, StoreTroubled, log_event
 from gohan_jobs.exceptions import GohanJobsError, StoreError, WaitTimeout, WrongCluster
-from gohan_jobs.handlers import AnyHandler, Handlers
+from gohan_jobs.handler_registry import AnyHandler, Handlers
 from gohan_jobs.heat_handler import HeatHandler
 from gohan_jobs.inspection.inspector import Explanation, Inspector
 from gohan_jobs.keys import Keys, ResourcePath

@@ -12,7 +12,7 @@ from gohan_jobs_monitoring.handler import DIRECTORY, monitoring_worker
 from switches import HEAT_TEMPLATE, MONITORING_TEMPLATE, SCHEMAS, SWITCH, config
 
 from gohan_jobs import Failed, Handlers, Lifecycle, ResourceRef, VirtualClock
-from gohan_jobs.handlers import AnyHandler
+from gohan_jobs.handler_registry import AnyHandler
 from gohan_jobs.testing import HandlerSuite, Simulation
 
 

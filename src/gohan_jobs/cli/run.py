@@ -27,7 +27,7 @@ from gohan_jobs.cli.durations import PERIOD
 from gohan_jobs.cli.manager_options import manager_options, manager_options_of
 from gohan_jobs.cli.signals import ending_signals
 from gohan_jobs.events import Hook, log_event
-from gohan_jobs.handlers import Handlers
+from gohan_jobs.handler_registry import Handlers
 from gohan_jobs.instrumentation import ObservedOrchestrator
 from gohan_jobs.lifecycle import Lifecycle, Role
 from gohan_jobs.orchestrators.base import Orchestrator

@@ -32,7 +32,7 @@ import pytest
 
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.events import JobFailed, JobFinished
-from gohan_jobs.handlers import AnyHandler
+from gohan_jobs.handler_registry import AnyHandler
 from gohan_jobs.lifecycle import Role
 from gohan_jobs.orchestrators.simulated import SimulatedHeat
 from gohan_jobs.schemas import Schemas

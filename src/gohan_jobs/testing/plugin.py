@@ -28,7 +28,7 @@ import pytest
 if TYPE_CHECKING:  # pytest loads this module always: what it needs is imported when it is used
     from gohan_jobs.clock import VirtualClock
     from gohan_jobs.events import Event
-    from gohan_jobs.handlers import AnyHandler
+    from gohan_jobs.handler_registry import AnyHandler
     from gohan_jobs.lifecycle import Lifecycle
     from gohan_jobs.orchestrators.base import Orchestrator
     from gohan_jobs.schemas import Schemas

@@ -32,7 +32,7 @@ from gohan_jobs.clock import VirtualClock
 from gohan_jobs.codec import Codec
 from gohan_jobs.events import Event as LifecycleEvent
 from gohan_jobs.exceptions import GohanJobsError
-from gohan_jobs.handlers import AnyHandler
+from gohan_jobs.handler_registry import AnyHandler
 from gohan_jobs.lifecycle import Lifecycle, Role
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import Orchestrator

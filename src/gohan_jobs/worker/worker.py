@@ -9,7 +9,7 @@ from gohan_jobs.clock import Clock
 from gohan_jobs.codec import Codec
 from gohan_jobs.events import Events, LeaseLost, StoreTroubled
 from gohan_jobs.exceptions import Compacted, StoreError, TransactionTooLarge
-from gohan_jobs.handlers import Handlers
+from gohan_jobs.handler_registry import Handlers
 from gohan_jobs.keys import JobId
 from gohan_jobs.keyspace import Acquaintance
 from gohan_jobs.orchestrators.base import Orchestrator
