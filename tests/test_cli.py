@@ -295,6 +295,19 @@ def test_replay_of_a_small_trace(tmp_path: Path) -> None:
     assert (0, expected) == (result.exit_code, json.loads(result.stdout))
 
 
+def test_replay_with_templates_of_another_handler(tmp_path: Path) -> None:
+    """A file says which types have one, as it does for ``run``."""
+    templates = tmp_path / "templates.json"
+    templates.write_text('{"dns": {"port": "Cport"}}', encoding="utf-8")
+    result = call(
+        *("replay", "--schemas", schemas_file(tmp_path), "--templates", str(templates)),
+        *("--trace", "-", "--out", "-"),
+        given=secret_trace(),
+    )
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert ["heat_worker", "dns"] == [row["value"][0] for row in rows if row["kind"] == "job"]
+
+
 def secret_trace() -> str:
     """A template and a config whose job holds a secret."""
     template = {

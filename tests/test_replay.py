@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from gohan_jobs.exceptions import InvalidRecord, StackNotFound
+from gohan_jobs.handlers import Done, JobContext
 from gohan_jobs.orchestrators.base import Diagnosis, Stack, StackRequest
 from gohan_jobs.records import StackOutput
 from gohan_jobs.replay import ScriptedHeat, replay, replay_lines
-from planning_types import NETWORK, make_schemas, template
-from recorded_runs import RUNS, corpus_file, recorded_schemas, rows
+from gohan_jobs.schemas import Schemas
+from planning_types import NETWORK, PORT, ROUTER, make_schemas, template
+from recorded_runs import OLD_RUN, RUNS, corpus_file, recorded_schemas, rows
 
 
 def checker() -> ModuleType:
@@ -53,6 +55,75 @@ def test_lines_and_rows_give_the_same(run: str) -> None:
     trace, schemas = rows(f"{run}.trace.jsonl"), recorded_schemas()
     lines = [json.loads(line) for line in replay_lines(map(json.dumps, trace), schemas)]
     assert [row["kind"] for row in lines] == [row["kind"] for row in replay(trace, schemas)]
+
+
+def outside(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the outside world did in a history, as a trace tells it."""
+    names = {"config": "config", "heat_stack": "stack"}
+    return [
+        {"event": names[row["event"]], "at": row["at"], "key": row["key"], "value": row["value"]}
+        for row in history
+        if row["event"] in names
+    ]
+
+
+class RecordedMonitoring:
+    """A handler that finds, for each version of a resource, what was found in 2017."""
+
+    def __init__(self, history: Sequence[dict[str, Any]]) -> None:
+        self._found: dict[tuple[str, int], Any] = {}
+        for row in history:
+            if row["event"] == "state" and "state_monitoring" in row["value"]["state"]:
+                resource_id = row["key"].rpartition("/")[2]
+                found = json.loads(row["value"]["state"]["state_monitoring"])
+                self._found[resource_id, row["value"]["version"]] = found
+
+    def __call__(self, context: JobContext) -> Done:
+        """At once."""
+        job = context.job
+        if job.action == "delete":
+            return Done()
+        return Done(state_monitoring=self._found[job.id.resource_id, job.version])
+
+
+def test_the_run_of_2017_comes_out_equal(tmp_path: Path) -> None:
+    """Its jobs of both handlers, its stacks and states; Gohan's schemas know of one handler only.
+
+    The system of 2017 published no ``orchestration_state`` of a stack without monitoring: the one
+    such state, a subnet's, has it here.
+    """
+    check, history = checker(), rows(OLD_RUN)
+    out, expected = tmp_path / "out.jsonl", tmp_path / "expected.jsonl"
+    found = [
+        row
+        for row in replay(
+            outside(history),
+            recorded_schemas(),
+            handlers={"monitoring_worker": RecordedMonitoring(history)},
+        )
+        if row["kind"] != "heat"  # of which that history tells nothing
+    ]
+    written = ("job", "heat_stack", "state")
+    wanted: list[dict[str, Any]] = [
+        row | {"kind": row["event"]} for row in history if row["event"] in written
+    ]
+    for row in wanted:
+        if row["kind"] == "state" and "/subnets/" in row["key"]:
+            row["value"]["state"]["orchestration_state"] = "CREATE_COMPLETE"
+    for file, each in ((out, found), (expected, wanted)):
+        file.write_text("\n".join(map(json.dumps, each)), encoding="utf-8")
+    assert (31, 12, 29) == tuple(len([r for r in wanted if r["kind"] == k]) for k in written)
+    assert check.load(str(expected)) == check.load(str(out))
+
+
+def test_the_run_of_2017_needs_no_handler() -> None:
+    """A trace does not tell how monitoring ended: it ends as soon as it may begin."""
+    history = rows(OLD_RUN)
+    lines = replay_lines(map(json.dumps, outside(history)), recorded_schemas())
+    found = [json.loads(line) for line in lines]
+    count = [row["kind"] for row in found].count
+    assert (31, 12, 12, 29) == tuple(map(count, ("job", "heat", "heat_stack", "state")))
+    assert [""] * 29 == [row["value"]["error"] for row in found if row["kind"] == "state"]
 
 
 def config(path: str, body: Any, version: int = 1) -> dict[str, Any]:
@@ -124,6 +195,15 @@ def test_a_failed_deletion_ends_its_job() -> None:
     ]
 
 
+def test_a_deletion_cuts_a_creation_short() -> None:
+    """What a trace tells of the creation's end then does not end the deletion."""
+    marked = config(NETWORK, CREATE["value"]["body"], 2)
+    marked["value"]["marked_for_deletion"] = True
+    trace = [TEMPLATE, CREATE, marked, stack("CREATE_COMPLETE"), stack("DELETE_COMPLETE"), REMOVED]
+    deletion = ["job", "heat delete", "heat_stack", "state"]
+    assert ["job", "heat create", *deletion] == kinds(trace)
+
+
 def test_what_a_config_needs_may_come_later_in_the_trace() -> None:
     """Its template, or what it refers to: it is held until then, however long (``rules`` 5)."""
     port = config("v2.0/ports/p1", {"id": "p1", "network_id": "n1", "tenant_id": "t"})
@@ -131,6 +211,103 @@ def test_what_a_config_needs_may_come_later_in_the_trace() -> None:
     assert ["job", "job", "heat create", "heat_stack", "state", "heat create"] == kinds(
         [port, TEMPLATE, named, CREATE, stack("CREATE_COMPLETE")]
     )
+
+
+def heat_template(name: str, handler: Any = "heat_worker") -> dict[str, Any]:
+    """A heat_template's event."""
+    text = {"template_file": "heat_template_version: 2013-05-23"}
+    return config(f"v2.0/heat_templates/{name}", template(name, {}, handler) | text)
+
+
+PORT_BODY = {"id": "p1", "network_id": "n1", "tenant_id": "t"}
+PORT_CREATE = config(PORT, PORT_BODY)
+
+
+def port_stack(status: str) -> dict[str, Any]:
+    """The end of the port's operation."""
+    key = f"/esi-worker/heat_stacks/{PORT}"
+    return stack(status, id="port:p1", stack_id="port_p1") | {"key": key}
+
+
+def planned(trace: Sequence[dict[str, Any]], schemas: Schemas) -> list[str]:
+    """The jobs of a trace: action and handler."""
+    ids = (row["value"][1]["id"] for row in replay(trace, schemas) if row["kind"] == "job")
+    return [":".join(job_id.split(":")[:2]) for job_id in ids]
+
+
+WATCH = heat_template("port_monitoring", "monitoring_worker")
+ALL_HANDLERS = make_schemas(heat_worker="Cport", monitoring_worker="Cwatch", dns="Cdns")
+TYPES = make_schemas(heat_worker="Cport")
+ONLY_HEAT = Schemas([each for each in TYPES if each.type != "router"])
+
+
+def test_jobs_of_other_handlers_end_at_once() -> None:
+    """Of those that the schemas name, a trace has no line; a change and a deletion go on, too."""
+    named = [heat_template("port"), heat_template("watch", "monitoring_worker")]
+    marked = config(PORT, PORT_BODY, 3)
+    marked["value"]["marked_for_deletion"] = True
+    changed = config(PORT, PORT_BODY | {"name": "b"}, 2)
+    trace = [
+        *named,
+        heat_template("dns", "dns"),
+        PORT_CREATE,
+        port_stack("CREATE_COMPLETE"),
+        changed,
+    ]
+    updated, deleted = map(port_stack, ("UPDATE_COMPLETE", "DELETE_COMPLETE"))
+    trace += [updated, marked, deleted]
+    assert [
+        *("create:heat_worker", "create:monitoring_worker", "create:dns"),
+        *("delete:monitoring_worker", "modify:heat_worker"),
+        *("create:monitoring_worker", "modify:dns"),
+        *("delete:monitoring_worker", "logical_delete:heat_worker", "logical_delete:dns"),
+    ] == planned(trace, ALL_HANDLERS)
+    states = [row["value"] for row in replay(trace, ALL_HANDLERS) if row["kind"] == "state"]
+    assert [1, 2, 3] == [state["version"] for state in states]
+
+
+def test_a_router_of_2017_is_only_monitored() -> None:
+    """There is nothing to monitor yet, and no stack."""
+    watched = heat_template("router", "monitoring_worker")
+    trace = [watched, config(ROUTER, {"id": "r1", "tenant_id": "t"})]
+    (state,) = [row for row in replay(trace, make_schemas()) if row["kind"] == "state"]
+    expected = {"state_monitoring": "{}", "worker_state": "CREATE_COMPLETED"}
+    assert expected == state["value"]["state"]
+
+
+BOTH = ["create:heat_worker", "create:monitoring_worker"]
+INFERRED = [
+    ([heat_template("port"), WATCH], ONLY_HEAT, BOTH),
+    ([WATCH, heat_template("port")], ONLY_HEAT, BOTH),
+    # Its schema has a template for Heat, which was not there in 2017.
+    ([WATCH], ONLY_HEAT, BOTH[1:]),
+    # A choice may give any template: it is left alone, and held.
+    ([WATCH], Schemas([each for each in make_schemas() if each.type != "router"]), []),
+    # The name alone says nothing, and neither does what was written wrongly.
+    ([heat_template("port"), heat_template("port_monitoring")], ONLY_HEAT, BOTH[:1]),
+    ([heat_template("port"), heat_template("port_monitoring", ["x"])], ONLY_HEAT, BOTH[:1]),
+    # Those who say what is monitored have said it all.
+    ([heat_template("port"), WATCH], TYPES, BOTH[:1]),
+    # It has to be there at the beginning.
+    ([heat_template("port"), REMOVED, WATCH], ONLY_HEAT, BOTH[:1]),
+    ([heat_template("port"), config("v2.0/notes/o1", {}), WATCH], ONLY_HEAT, BOTH[:1]),
+]
+
+
+@pytest.mark.parametrize(("beginning", "schemas", "jobs"), INFERRED)
+def test_what_is_monitored_in_2017(
+    beginning: list[dict[str, Any]], schemas: Schemas, jobs: list[str]
+) -> None:
+    """What has a monitoring template at the beginning of the trace, if the schemas say nothing."""
+    assert jobs == planned([*beginning, PORT_CREATE], schemas)
+
+
+def test_a_template_that_is_no_config_is_named() -> None:
+    """At its line, though templates are looked at before anything is replayed."""
+    broken = {**WATCH, "value": {"version": 1}}
+    with pytest.raises(InvalidRecord) as caught:
+        list(replay([heat_template("port"), broken], ONLY_HEAT))
+    assert "event 2" == caught.value.key
 
 
 def test_empty_lines_are_passed_over() -> None:

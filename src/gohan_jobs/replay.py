@@ -3,10 +3,16 @@
 The store is in memory, the clock virtual, and the orchestrator does nothing by itself: each of the
 trace's ``stack`` events ends the operation then under way. The format of both files is that of the
 recordings: one JSON object a line.
+
+Jobs of other handlers have no line of their own in a trace: unless a handler is given, they end as
+soon as they may begin, one of ``monitoring_worker`` with nothing monitored yet. Which types have
+them say the schemas (:meth:`Schemas.with_templates`); else, as in 2017, a type ``t`` is monitored
+if the trace begins with a heat_template ``t_monitoring`` of the handler ``monitoring_worker``.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +25,7 @@ from gohan_jobs.codec.strict_json import loads_json
 from gohan_jobs.events import Event as LifecycleEvent
 from gohan_jobs.events import StackRequested
 from gohan_jobs.exceptions import GohanJobsError, InvalidKey, InvalidRecord, Problem, StackNotFound
+from gohan_jobs.handler_registry import AnyHandler, Handlers
 from gohan_jobs.heat_handler import HeatHandler
 from gohan_jobs.keys import Keys, RecordKind, ResourcePath
 from gohan_jobs.lifecycle import Lifecycle
@@ -26,6 +33,7 @@ from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import Diagnosis, Orchestrator, Stack, StackRequest
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.records import Action, StackOutput, StackStatus
+from gohan_jobs.replay_handlers import answering, schemas_of_trace
 from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import Delete, EventKind, Put, Transaction
 from gohan_jobs.stores.memory import MemoryStore
@@ -70,6 +78,8 @@ class ScriptedHeat:
         for key, scripted in list(self._stacks.items()):
             if key[1] != name or not scripted.stack.in_progress:
                 continue
+            if _cut_short(scripted.stack.status, status):
+                return True
             if status == StackStatus.DELETE_COMPLETE:
                 del self._stacks[key]
             else:
@@ -134,13 +144,20 @@ class ScriptedHeat:
         """Nothing to give back."""
 
 
-def replay_lines(lines: Iterable[str], schemas: Schemas, *, source: str = "trace") -> Iterator[str]:
+def replay_lines(
+    lines: Iterable[str],
+    schemas: Schemas,
+    *,
+    source: str = "trace",
+    handlers: Mapping[str, AnyHandler] | None = None,
+) -> Iterator[str]:
     """As :func:`replay`, from and to lines of JSON.
 
     Args:
         lines: one object each; empty ones are passed over.
         schemas: the types.
         source: where they come from, for errors.
+        handlers: as for :func:`replay`.
 
     Yields:
         A line, without its end, for each row.
@@ -148,20 +165,24 @@ def replay_lines(lines: Iterable[str], schemas: Schemas, *, source: str = "trace
     Raises:
         InvalidRecord: naming the line that is no event, or does not fit.
     """
-    run = _Replay(schemas)
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            where = f"{source} line {number}"
-            yield from map(json.dumps, run.feed(where, loads_json(where, line)))
+    places = ((f"{source} line {number}", line) for number, line in enumerate(lines, 1))
+    rows = ((where, loads_json(where, line)) for where, line in places if line.strip())
+    yield from map(json.dumps, _replayed(rows, schemas, handlers))
 
 
-def replay(rows: Iterable[Mapping[str, Any]], schemas: Schemas) -> Iterator[dict[str, Any]]:
+def replay(
+    rows: Iterable[Mapping[str, Any]],
+    schemas: Schemas,
+    *,
+    handlers: Mapping[str, AnyHandler] | None = None,
+) -> Iterator[dict[str, Any]]:
     """Feed a trace's events through the library.
 
     Args:
         rows: the events, in order: ``config`` with key and value (None: removed, ``/state`` too),
             and ``stack`` with the record that the operation under way ended in.
         schemas: the types.
+        handlers: what does the jobs of other handlers than ``heat_worker``, by name.
 
     Yields:
         ``job``, ``heat``, ``heat_stack`` and ``state`` rows, in the order in which they happened.
@@ -170,13 +191,44 @@ def replay(rows: Iterable[Mapping[str, Any]], schemas: Schemas) -> Iterator[dict
         InvalidRecord: naming the row, counted from 1, that is no event, or does not fit what the
             library is doing.
     """
-    run = _Replay(schemas)
-    for number, row in enumerate(rows, 1):
-        yield from run.feed(f"event {number}", row)
+    places = ((f"event {number}", row) for number, row in enumerate(rows, 1))
+    yield from _replayed(places, schemas, handlers)
+
+
+def _replayed(
+    rows: Iterator[tuple[str, Any]], schemas: Schemas, handlers: Mapping[str, AnyHandler] | None
+) -> Iterator[dict[str, Any]]:
+    """The rows, each with where it stands; the templates at the beginning say what is monitored."""
+    beginning: list[tuple[str, Any]] = []
+    templates: dict[str, object] = {}
+    for where, row in rows:
+        beginning.append((where, row))
+        found = _template_of(row)
+        if found is None:
+            break
+        templates |= found
+    run = _Replay(schemas_of_trace(schemas, templates), Handlers(handlers))
+    for where, row in itertools.chain(beginning, rows):
+        yield from run.feed(where, row)
+
+
+def _template_of(row: Any) -> dict[str, object] | None:
+    """The handler of the heat_template that a row writes, by its id; None if it does not."""
+    if any(_problems(row)) or row["event"] != "config" or row["value"] is None:
+        return None
+    codec = Codec()
+    try:
+        path = codec.keys.path_in(codec.keys.config, row["key"])
+        if path is None or not codec.keys.is_template(path):
+            return None
+        body = codec.config(row["key"], json.dumps(row["value"])).body
+    except GohanJobsError:
+        return None  # told when it is fed
+    return {path.rpartition("/")[2]: body.get("handler")}
 
 
 class _Replay:
-    def __init__(self, schemas: Schemas) -> None:
+    def __init__(self, schemas: Schemas, handlers: Handlers) -> None:
         self._codec = Codec()
         self._keys: Keys = self._codec.keys
         self._clock = VirtualClock()
@@ -192,7 +244,10 @@ class _Replay:
             codec=self._codec,
             hooks=(self._hear,),
             # An operation that has ended ends its job, a failed deletion too.
-            handlers={HEAT_HANDLER: HeatHandler(self._heat, codec=self._codec, delete_attempts=0)},
+            handlers={
+                HEAT_HANDLER: HeatHandler(self._heat, codec=self._codec, delete_attempts=0),
+                **answering(schemas, handlers),
+            },
             manager=ManagerOptions(hold_time=_NEVER),
             worker=WorkerOptions(slots=1_000_000),
         )
@@ -265,6 +320,11 @@ class _Replay:
             return
         if kind is not None:
             self._rows.append({"kind": kind, "key": key, "value": json.loads(text)})
+
+
+def _cut_short(running: str, ended: str) -> bool:
+    """Whether what ended is an operation that a deletion has taken the place of (``rules`` 8)."""
+    return running == StackStatus.DELETE_IN_PROGRESS and not ended.startswith("DELETE_")
 
 
 def _heat_row(event: StackRequested) -> dict[str, Any]:

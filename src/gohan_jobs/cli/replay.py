@@ -9,9 +9,9 @@ from typing import TextIO
 
 import click
 
+from gohan_jobs.cli.connections import read_schemas
 from gohan_jobs.redacted_records import redacted_row
 from gohan_jobs.replay import replay_lines
-from gohan_jobs.schemas import Schemas
 
 __all__ = ["command"]
 
@@ -22,6 +22,12 @@ __all__ = ["command"]
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     required=True,
     help="Gohan's answer to GET /gohan/v0.1/schemas.",
+)
+@click.option(
+    "--templates",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Template mappings beside Gohan's, which knows heat_worker's only: JSON, "
+    '{"<handler>": {"<type>": <mapping>}}.',
 )
 @click.option(
     "--trace",
@@ -36,9 +42,17 @@ __all__ = ["command"]
     help="Where to write what the library wrote and called; - is standard output.",
 )
 @click.option("--redact", is_flag=True, help="Mask what stands under secret keys.")
-def command(schemas: Path, trace: TextIO, out: TextIO, *, redact: bool) -> None:
-    """Feed a trace through the library, on a store in memory and a Heat that does as it says."""
-    rows = replay_lines(_lines(trace), Schemas.from_file(schemas), source=trace.name)
+def command(
+    schemas: Path, templates: Path | None, trace: TextIO, out: TextIO, *, redact: bool
+) -> None:
+    """Feed a trace through the library, on a store in memory and a Heat that does as it says.
+
+    Jobs of other handlers than heat_worker end as soon as they may begin: a trace has no line for
+    their ends. Which types have them is what --templates says, or, of monitoring_worker's in 2017,
+    the heat_templates "<type>_monitoring" at the beginning of the trace.
+    """
+    types = read_schemas(str(schemas), None, templates)
+    rows = replay_lines(_lines(trace), types, source=trace.name)
     written = map(_redacted, rows) if redact else rows
     out.writelines(row + "\n" for row in written)
 
