@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gohan_jobs.exceptions import AmbiguousWrite, OrchestratorUnavailable, StoreUnavailable
 from gohan_jobs.orchestrators.base import Diagnosis, Orchestrator, Stack, StackRequest
@@ -12,18 +12,34 @@ from gohan_jobs.records import StackOutput
 from gohan_jobs.stores.base import Event, Store, Watch, WatchBatch
 from gohan_jobs.testing.faults import FaultyStore, StoreCall
 
-if TYPE_CHECKING:
-    from gohan_jobs.testing.processes import Process
-
-__all__ = ["ProcessOrchestrator", "ProcessStore"]
+__all__ = ["Caller", "ProcessOrchestrator", "ProcessStore"]
 
 _Answer = TypeVar("_Answer")
+
+
+class Caller(Protocol):
+    """The process whose calls these are."""
+
+    def call(
+        self,
+        name: str,
+        action: Callable[[], _Answer],
+        *,
+        unavailable: Callable[[], Exception],
+        lost: Callable[[], Exception],
+    ) -> _Answer:
+        """Do one call, with the fault there is for it."""
+        ...
+
+    def holds_back(self) -> bool:
+        """Whether what a watch has is late."""
+        ...
 
 
 class ProcessStore(FaultyStore):
     """The shared store as one process sees it."""
 
-    def __init__(self, process: Process, store: Store) -> None:
+    def __init__(self, process: Caller, store: Store) -> None:
         super().__init__(store)
         self._process = process
         self._open: list[_LateWatch] = []
@@ -74,7 +90,7 @@ class ProcessStore(FaultyStore):
 class _LateWatch:
     """Each watch is a stream of its own: it may be behind the others, by whole revisions."""
 
-    def __init__(self, process: Process, store: ProcessStore, inner: Watch) -> None:
+    def __init__(self, process: Caller, store: ProcessStore, inner: Watch) -> None:
         self._process = process
         self._store = store
         self._inner = inner
@@ -129,7 +145,7 @@ class _LateWatch:
 class ProcessOrchestrator:
     """The shared orchestrator as one process sees it."""
 
-    def __init__(self, process: Process, orchestrator: Orchestrator) -> None:
+    def __init__(self, process: Caller, orchestrator: Orchestrator) -> None:
         self._process = process
         self._inner = orchestrator
 
