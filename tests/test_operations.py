@@ -136,7 +136,8 @@ def test_a_retry_of_what_can_not_be_planned() -> None:
     world = World(templates={}, manager=ManagerOptions(hold_time=1.0))
     world.write(NETWORK, {"name": "blue"})
     world.pass_time(3)
-    expected = ("READ_ERROR", 1, "there is no heat_template 'network'")
+    reason = "network:n1: template of heat_worker: there is no heat_template 'network'"
+    expected = ("READ_ERROR", 1, reason)
     assert expected == world.outcome(NETWORK)
     requested = operator(world).retry(NETWORK)
     world.pass_time(5)

@@ -359,6 +359,10 @@ def test_an_output_without_a_source_is_held_until_there_is_a_job() -> None:
     plan = world.read(PORT, P1)
     assert isinstance(plan, Hold)
     assert ResourceRef("network", "n1") == plan.missing
+    assert (
+        "port:p1: template port, param output: "
+        "network:n1 has neither a stack nor a job that makes one"
+    ) == plan.reason
     (network,) = ids(world.carry_out(NETWORK, world.plan(NETWORK)))
     assert (network,) == only(world.read(PORT, P1)).dependency
 
@@ -373,6 +377,7 @@ def test_an_output_in_a_list_is_held_too() -> None:
     plan = world.read(PORT, {**P1, "nets": ["n1", "n2"]})
     assert isinstance(plan, Hold)
     assert ResourceRef("network", "n2") == plan.missing
+    assert plan.reason.startswith("port:p1: template port, param ids: network:n2 has neither")
 
 
 def test_an_output_of_an_unknown_type_is_held() -> None:
@@ -404,6 +409,7 @@ def test_a_missing_template_is_held() -> None:
     plan = world.read(NETWORK, NET)
     assert isinstance(plan, Hold)
     assert ResourceRef(TEMPLATE_TYPE, "network") == plan.missing
+    assert "network:n1: template of heat_worker: there is no heat_template 'network'" == plan.reason
 
 
 # Errors of a config.

@@ -28,6 +28,7 @@ from gohan_jobs.records import (
     UnknownField,
     WorkerState,
 )
+from gohan_jobs.records.job import resource_noted
 
 SECRET = "hunter2"
 ID = JobId("create", "heat_worker", "port", "p1", 3, "abcde")
@@ -211,13 +212,22 @@ def test_heat_template_that_is_none() -> None:
     [
         ("port:p1", ResourceRef("port", "p1")),
         ("port:a:b", ResourceRef("port", "a:b")),
-        ("port:", ResourceRef("port", "")),
-        ("port", ResourceRef("port", "")),
-        ("", ResourceRef("", "")),
     ],
 )
 def test_a_resource_is_read_as_it_is_written(text: str, expected: ResourceRef) -> None:
-    """``<type>:<id>``, whose id may have colons; what has no colon is a type."""
+    """``<type>:<id>``, whose id may have colons."""
     assert expected == ResourceRef.parse(text)
-    if ":" in text:
-        assert text == str(ResourceRef.parse(text))
+    assert text == str(ResourceRef.parse(text))
+
+
+def test_a_note_may_name_no_resource() -> None:
+    """What is stored may be wrong: it is read as far as it goes."""
+    assert ResourceRef("port", "a:b") == resource_noted("port:a:b")
+    assert ResourceRef("port", "") == resource_noted("port")
+
+
+@pytest.mark.parametrize("text", ["", "port", "port:", ":", ":p1"])
+def test_what_spells_no_resource(text: str) -> None:
+    """A type alone, or an id alone, is no resource: the text is named."""
+    with pytest.raises(ValueError, match=f"^expected <type>:<id>, found '{text}'$"):
+        ResourceRef.parse(text)

@@ -160,9 +160,7 @@ def test_a_job_without_a_tenant(body: dict[str, Any], found: str) -> None:
     """Heat would put the stack wherever the token belongs."""
     with pytest.raises(MappingEvaluationError) as caught:
         heat_call(_job(resource_input=body), _OUTPUTS)
-    assert str(caught.value) == (
-        f"port:p-1: resource_input.tenant_id: expected a tenant's id, found {found}"
-    )
+    assert str(caught.value) == (f"port:p-1: body.tenant_id: expected a tenant's id, found {found}")
 
 
 @pytest.mark.parametrize(

@@ -68,14 +68,14 @@ def stack_name(resource: ResourceRef) -> str:
 def tenant_of(job: Job) -> str:
     """The project that a job's stack belongs to: its ``resource_input.tenant_id``.
 
+    An error says ``body.tenant_id``: that is the config's field, which is to be mended.
+
     Raises:
         MappingEvaluationError: it is absent or not a name.
     """
     tenant = job.resource_input.get("tenant_id")
     if not isinstance(tenant, str) or not tenant:
-        raise _failed(
-            job, "resource_input.tenant_id", f"expected a tenant's id, found {_kind(tenant)}"
-        )
+        raise _failed(job, "body.tenant_id", f"expected a tenant's id, found {_kind(tenant)}")
     return tenant
 
 

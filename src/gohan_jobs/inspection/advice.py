@@ -10,6 +10,7 @@ from gohan_jobs.bookkeeping import CANCELLED
 from gohan_jobs.inspection.explanations import Explanation, Holder, JobExplanation
 from gohan_jobs.keys import Place
 from gohan_jobs.records import ResourceRef, StateRecord, WorkerState
+from gohan_jobs.records.job import resource_noted
 
 __all__ = ["next_steps"]
 
@@ -74,7 +75,7 @@ def _job_steps(found: Explanation, job: JobExplanation, *, heat_asked: bool) -> 
     if job.set_aside:
         yield f"the document of {job.job_id} can't be used: `gohan-jobs cancel` ends the job"
     elif job.held_for:
-        words = _words(ResourceRef.parse(job.held_for))
+        words = _words(resource_noted(job.held_for))
         yield (
             f"have {job.held_for} repaired by {job.held_until}, by a new version or "
             f"`gohan-jobs retry {words}`; then its dependants go on"

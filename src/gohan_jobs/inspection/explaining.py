@@ -21,6 +21,7 @@ from gohan_jobs.inspection.queued import read
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import ResourceRef
+from gohan_jobs.records.job import resource_noted
 from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import Entry, Get, Store, Transaction, entries_below, lease_left
 
@@ -251,7 +252,7 @@ def _needed(found: Explanation) -> ResourceRef | None:
     if last is not None and not last.held_for:
         return last.resource
     text = last.held_for if last is not None else found.held.missing if found.held else ""
-    needed = ResourceRef.parse(text)
+    needed = resource_noted(text)
     return needed if needed.resource_id else None
 
 

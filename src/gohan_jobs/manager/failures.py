@@ -14,6 +14,7 @@ from gohan_jobs.keys import JobId, Place
 from gohan_jobs.manager.begun_stacks import note_stack
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.records import OnFailure, ResourceRef, StateRecord
+from gohan_jobs.records.job import resource_noted
 from gohan_jobs.records.outcomes import completed
 
 __all__ = ["Failures"]
@@ -263,7 +264,7 @@ class Failures:
 
 
 def _held_for(job: Tracked) -> ResourceRef:
-    return ResourceRef.parse(job.notes.held_for)
+    return resource_noted(job.notes.held_for)
 
 
 def _cause(job: Tracked, reason: str) -> str:

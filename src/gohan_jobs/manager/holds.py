@@ -19,6 +19,7 @@ from gohan_jobs.manager.changes import Draft, Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.planning import Enqueue, Hold
 from gohan_jobs.records import ResourceRef
+from gohan_jobs.records.job import resource_noted
 from gohan_jobs.stores.base import Entry
 
 __all__ = ["Holds"]
@@ -101,7 +102,7 @@ class Holds:
         """The veto at the end of what a config waits for."""
         seen: set[str] = set()
         while not held.vetoed:
-            missing = ResourceRef.parse(held.missing)
+            missing = resource_noted(held.missing)
             schema = self._desk.schemas.by_type(missing.resource_type)
             if schema is None or held.missing in seen:
                 return None

@@ -139,9 +139,10 @@ class StepComposer:
         found = self.known.template(name)
         if found is None:
             missing = ResourceRef(TEMPLATE_TYPE, name)
-            raise NotThereYet(missing, f"there is no heat_template {name!r}")
+            reason = f"there is no heat_template {name!r}"
+            raise NotThereYet(missing, self._at(f"template of {handler}", reason))
         params = self._params(_parsed(found), self.change.config)
-        self._check_outputs(params, before)
+        self._check_outputs(name, params, before)
         return _with_template(Step(handler, action, params), name, found)
 
     def _lenient_step(
@@ -161,12 +162,20 @@ class StepComposer:
         previous = None if self.previous is None else self.previous.body
         return compute_params(template.mappings, scope, previous, lenient=lenient)
 
-    def _check_outputs(self, params: Iterable[Param], before: Sequence[Step]) -> None:
+    def _check_outputs(
+        self, template: str, params: Iterable[Param], before: Sequence[Step]
+    ) -> None:
         """Hold a config whose output has no source yet (``rules`` 5)."""
-        for source in output_sources(params):
-            if not self._makes(source, before) and not self._has_source(source):
-                reason = f"{source} has neither a stack nor a job that makes one"
-                raise NotThereYet(source, reason)
+        for param in params:
+            for source in output_sources((param,)):
+                if not self._makes(source, before) and not self._has_source(source):
+                    where = f"template {template}, param {param.param}"
+                    reason = f"{source} has neither a stack nor a job that makes one"
+                    raise NotThereYet(source, self._at(where, reason))
+
+    def _at(self, where: str, reason: str) -> str:
+        """Worded as what can't be computed is: whose, where, and why (``mapping``)."""
+        return str(MappingEvaluationError(str(self.change.resource), where, reason))
 
     def _makes(self, source: ResourceRef, before: Sequence[Step]) -> bool:
         """Whether an earlier step of this workflow makes the stack."""

@@ -10,7 +10,7 @@ from gohan_jobs.keys import JobId
 from gohan_jobs.records.unknown import UnknownField, by_name
 from gohan_jobs.records.vocabulary import Action, OnFailure, ParamType
 
-__all__ = ["Job", "Param", "ResourceRef"]
+__all__ = ["Job", "Param", "ResourceRef", "resource_noted"]
 
 _ACTIONS = frozenset(action.value for action in Action)
 
@@ -38,10 +38,24 @@ class ResourceRef:
 
         Args:
             text: ``<type>:<id>``, as stack records (``seed 1``, point 3) and notes on jobs have it;
-                the id may have colons. What has none is a type with an empty id.
+                the id may have colons.
+
+        Raises:
+            ValueError: the text has no colon, or nothing before or after it.
         """
         resource_type, _, resource_id = text.partition(":")
+        if not (resource_type and resource_id):
+            raise ValueError(f"expected <type>:<id>, found {text!r}")
         return cls(resource_type, resource_id)
+
+
+def resource_noted(text: str) -> ResourceRef:
+    """The resource that a stored text names, whoever wrote it: what has no colon is a type.
+
+    A note may name a type alone, and what is stored may be wrong, which is no reason to fail.
+    """
+    resource_type, _, resource_id = text.partition(":")
+    return ResourceRef(resource_type, resource_id)
 
 
 @attrs.frozen(kw_only=True)

@@ -13,6 +13,7 @@ from gohan_jobs.events import Event, Events, JobProgressed
 from gohan_jobs.handlers import JobContext, TemplateChanged
 from gohan_jobs.keys import Keys
 from gohan_jobs.records import Action, HeatStack, ResourceRef
+from gohan_jobs.records.job import resource_noted
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.schemas import Schemas
 from gohan_jobs.stores.base import Entry, Get, Store, Transaction
@@ -112,7 +113,7 @@ class Contexts:
         for start in range(0, len(resources), _GETS):
             for record in self._read_stacks(resources[start : start + _GETS]):
                 if record.stack_id:
-                    found[ResourceRef.parse(record.id)] = record
+                    found[resource_noted(record.id)] = record
         claim.stacks_read.update(
             (resource, stack) for resource, stack in found.items() if stack is not None
         )
