@@ -21,6 +21,7 @@ from gohan_jobs.exceptions import (
 from gohan_jobs.stores.base import Compare, Delete, Get, Put, Transaction
 from gohan_jobs.stores.etcd import EtcdStore
 from gohan_jobs.stores.etcd.connection import _first_answer
+from gohan_jobs.stores.transactions import request_bytes
 from gohan_jobs.testing.etcd import EtcdCluster
 from gohan_jobs.testing.stores import PATIENCE
 
@@ -236,7 +237,17 @@ def test_server_with_smaller_limits(store: EtcdStore) -> None:
     plan(store, "Txn", ("before", error))
     with pytest.raises(TransactionTooLarge) as caught:
         store.transact(CREATE)
-    assert (caught.value.key, caught.value.size > 0) == ("/a", True)
+    size = request_bytes(CREATE)
+    assert ("/a", size, 0) == (caught.value.key, caught.value.size, caught.value.limit)
+    assert str(caught.value).startswith(f"/a: {size} bytes, the store takes less: its limit is")
+
+
+def test_server_that_takes_fewer_operations(store: EtcdStore) -> None:
+    """They are counted, not their bytes."""
+    error = Failure(grpc.StatusCode.INVALID_ARGUMENT, "etcdserver: too many operations in txn")
+    plan(store, "Txn", ("before", error))
+    with pytest.raises(TransactionTooLarge, match=r"^1 operations in one transaction, .* less"):
+        store.transact(CREATE)
 
 
 def test_which_lease_has_ended(store: EtcdStore) -> None:

@@ -50,6 +50,7 @@ from gohan_jobs.exceptions import (
 
 PROBLEMS = (Problem("$.body", "required field missing"), Problem("$[1]", "expected an object"))
 BOTH = "required field missing @ $.body; expected an object @ $[1]"
+LESS = "less: its limit is smaller than etcd's default, and not known"
 
 ERRORS = [
     (GohanJobsError("words"), "words"),
@@ -72,6 +73,8 @@ ERRORS = [
     (AmbiguousWrite("no answer"), "no answer"),
     (TransactionTooLarge("/k", 9, 5), "/k: 9 bytes, the store takes 5"),
     (TransactionTooLarge("", 9, 5), "9 operations in one transaction, the store takes 5"),
+    (TransactionTooLarge("/k", 9), f"/k: 9 bytes, the store takes {LESS}"),
+    (TransactionTooLarge("", 9), f"9 operations in one transaction, the store takes {LESS}"),
     (StoreFull("no space"), "no space"),
     (StoreRefused("permission denied"), "permission denied"),
     (

@@ -293,19 +293,21 @@ class TransactionTooLarge(StoreError):
     Attributes:
         key: the largest value's key; ``""`` if the number of operations is too large.
         size: bytes, or operations.
-        limit: the limit that is exceeded, in the same unit.
+        limit: the limit that is exceeded, in the same unit; 0 if it is not known, since the server
+            has smaller limits than etcd's own and does not tell them.
     """
 
-    def __init__(self, key: str, size: int, limit: int) -> None:
+    def __init__(self, key: str, size: int, limit: int = 0) -> None:
         super().__init__(key, size, limit)
         self.key = key
         self.size = size
         self.limit = limit
 
     def __str__(self) -> str:
+        takes = self.limit or "less: its limit is smaller than etcd's default, and not known"
         if self.key:
-            return f"{self.key}: {self.size} bytes, the store takes {self.limit}"
-        return f"{self.size} operations in one transaction, the store takes {self.limit}"
+            return f"{self.key}: {self.size} bytes, the store takes {takes}"
+        return f"{self.size} operations in one transaction, the store takes {takes}"
 
 
 class StoreFull(StoreError):

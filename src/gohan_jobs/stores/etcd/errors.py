@@ -12,9 +12,15 @@ from gohan_jobs.exceptions import (
     StoreUnavailable,
     TransactionTooLarge,
 )
-from gohan_jobs.stores.transactions import MAX_OPERATIONS, MAX_REQUEST_BYTES
+from gohan_jobs.stores.base import Transaction
+from gohan_jobs.stores.transactions import (
+    MAX_OPERATIONS,
+    MAX_REQUEST_BYTES,
+    keys_of,
+    request_bytes,
+)
 
-__all__ = ["FutureRevision", "Lost", "StaleToken", "Untrusted", "explain"]
+__all__ = ["FutureRevision", "Lost", "StaleToken", "Untrusted", "explain", "too_large_for_server"]
 
 
 class Lost(StoreUnavailable):
@@ -113,3 +119,20 @@ def _of_code(code: str, details: str) -> Exception:
     if code in _NO_ANSWER:
         return Lost(f"{code}: {details}")
     return StoreRefused(f"{code}: {details}")
+
+
+def too_large_for_server(
+    transaction: Transaction, error: TransactionTooLarge
+) -> TransactionTooLarge:
+    """What only the server refuses, since it has smaller limits than etcd's own.
+
+    It does not tell them.
+
+    Args:
+        transaction: what was sent; it is within etcd's own limits.
+        error: what :func:`explain` made of the refusal.
+    """
+    if error.limit == MAX_OPERATIONS:
+        branches = (transaction.compares, transaction.success, transaction.failure)
+        return TransactionTooLarge("", max(map(len, branches)))
+    return TransactionTooLarge(next(keys_of(transaction)), request_bytes(transaction))

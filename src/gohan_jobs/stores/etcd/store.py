@@ -27,7 +27,7 @@ from gohan_jobs.stores.arguments import check_first_revision, check_key, check_l
 from gohan_jobs.stores.base import Entry, Lease, Page, Store, Transaction, TransactionResult, Watch
 from gohan_jobs.stores.etcd import messages
 from gohan_jobs.stores.etcd.connection import Connection
-from gohan_jobs.stores.etcd.errors import FutureRevision, Lost
+from gohan_jobs.stores.etcd.errors import FutureRevision, Lost, too_large_for_server
 from gohan_jobs.stores.etcd.link import Link
 from gohan_jobs.stores.etcd.watch import EtcdWatch
 from gohan_jobs.stores.settling import applied, earliest, settle
@@ -35,9 +35,7 @@ from gohan_jobs.stores.transactions import (
     MAX_OPERATIONS,
     check_form,
     check_size,
-    keys_of,
     puts_of,
-    request_bytes,
     writes,
 )
 
@@ -177,9 +175,7 @@ class EtcdStore:
         except LeaseNotFound as error:
             raise LeaseNotFound(self._ended_lease(transaction)) from error
         except TransactionTooLarge as error:
-            # A server with smaller limits than etcd's own.
-            key = next(keys_of(transaction))
-            raise TransactionTooLarge(key, request_bytes(transaction), error.limit) from error
+            raise too_large_for_server(transaction, error) from error
 
     def _write(self, transaction: Transaction, request: Any) -> TransactionResult:
         since = earliest(transaction, self._connection.seen)
