@@ -177,7 +177,7 @@ TEMPLATE = {
 
 
 def test_heat_template_is_read_from_its_config() -> None:
-    """A heat_template's body, its ``watch`` given or not."""
+    """A heat_template's body, its ``watch`` given or not, or null, as Go writes a nil slice."""
     expected = HeatTemplate(
         id="port",
         handler="heat_worker",
@@ -185,6 +185,8 @@ def test_heat_template_is_read_from_its_config() -> None:
         parameter_mappings={"name": "Pname"},
     )
     assert expected == HeatTemplate.from_config(ConfigRecord(body=TEMPLATE, version=1))
+    null = {**TEMPLATE, "watch": None}
+    assert expected == HeatTemplate.from_config(ConfigRecord(body=null, version=1))
     del (body := dict(TEMPLATE))["watch"]
     assert expected == HeatTemplate.from_config(ConfigRecord(body=body, version=1))
 

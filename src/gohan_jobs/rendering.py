@@ -113,16 +113,16 @@ def heat_call(job: Job, outputs: Outputs) -> HeatCall:
 
     Raises:
         MappingEvaluationError: no tenant, an output that is not there, or a ``heat_timeout`` that
-            is no number of minutes.
+            is no number of minutes; null is as none at all.
     """
     values = _values(job, outputs)
-    timeout = _minutes(job, values.pop(HEAT_TIMEOUT)) if HEAT_TIMEOUT in values else None
+    timeout = values.pop(HEAT_TIMEOUT, None)
     return HeatCall(
         stack=stack_name(job.resource),
         tenant=tenant_of(job),
         parameters={name: v for name, v in values.items() if not name.startswith(JINJA)},
         jinja={name: v for name, v in values.items() if name.startswith(JINJA)},
-        timeout_mins=timeout,
+        timeout_mins=None if timeout is None else _minutes(job, timeout),
     )
 
 

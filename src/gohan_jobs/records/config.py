@@ -63,7 +63,7 @@ class HeatTemplate:
         parameter_mappings: for each param, in order, the mapping that computes it; a string
             (compact) or an object, see *The mapping language*. Its constants may be secrets, so it
             is not shown in a repr.
-        watch: as recorded; always empty.
+        watch: as recorded; always empty. Absent or null is empty, too.
     """
 
     id: str
@@ -90,7 +90,9 @@ class HeatTemplate:
             "parameter_mappings": dict,
             "watch": list,
         }
-        body = {"watch": [], **config.body}
+        body = dict(config.body)
+        if body.get("watch") is None:
+            body["watch"] = []  # Go writes null for a list that was never made
         problems = tuple(
             Problem(f"$.body.{name}", _mismatch(body, name, kind))
             for name, kind in expected.items()
