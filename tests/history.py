@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from gohan_jobs.bookkeeping import RELEASED, Bookkeeping
+from gohan_jobs.bookkeeping import RELEASED, Bookkeeping, JobNotes
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import JobId, Keys, Place, ResourcePath
@@ -106,10 +106,14 @@ class History:
                 self.entries.pop(event.key, None)
             else:
                 self.entries[event.key] = event.entry
-        for event in events:
+        for event in sorted(events, key=self._is_result):
             self._judge(event, step)
         for job in step.jobs:
             self._place(job, step)
+
+    def _is_result(self, event: Event) -> bool:
+        """Results come last: a retry that is carried out at once allows one more."""
+        return event.key.startswith(self._keys.state)
 
     def _problem(self, text: str) -> None:
         self.problems.append(f"{self._revision}: {text}")
@@ -185,10 +189,16 @@ class History:
         path = self._keys.path_in(self._keys.heat_stack_prefix, event.key)
         if path is None or (event.entry is None and step.touches(self._keys.processed_of(path))):
             return
-        if step.touches_below(self._own.cancels_prefix):
-            return  # what a cancelled job may have begun
+        if event.entry is not None and step.led and not self._has_stack(step.before(event.key)):
+            return  # the leader's note of what a job may have begun that nobody will end
         if not self._finished_of(path, step):
             self._problem(f"{event.key} changed without a claim")
+
+    def _has_stack(self, entry: Entry | None) -> bool:
+        """Whether a stack's record names one; that of a deleted one does not."""
+        if entry is None:
+            return False
+        return bool(self._codec.heat_stack(entry.key, entry.value).stack_id)
 
     def _job_state(self, event: Event, step: _Step) -> None:
         path = self._keys.path_in(f"{self._keys.worker}job_state/", event.key)
@@ -219,8 +229,17 @@ class History:
             self._problem(f"{job_id} claimed, which is not there")
             return
         for needed in self._codec.job(document.key, document.value).dependency:
-            if self._keys.job(needed) in self.entries:
+            if self._keys.job(needed) in self.entries and not self._is_held(needed, job_id):
                 self._problem(f"{job_id} claimed before {needed} was done")
+
+    def _is_held(self, needed: JobId | None, job_id: JobId | None) -> bool:
+        """Whether a job is held until the resource of another has recovered (``rules`` 14)."""
+        assert needed is not None
+        assert job_id is not None
+        entry = self.entries.get(self._own.job(needed))
+        notes = None if entry is None else self._own.loads(entry.key, entry.value, JobNotes)
+        resource = f"{job_id.resource_type}:{job_id.resource_id}"
+        return notes is not None and notes.held_for == resource
 
     def _place(self, job_id: JobId, step: _Step) -> None:
         """In exactly one place; or in none, but only since its holder's lease has ended."""
@@ -323,6 +342,10 @@ class _Step:
     def was_there(self, key: str) -> bool:
         """Whether a key that this revision touches was there before it."""
         return self._before.get(key) is not None
+
+    def before(self, key: str) -> Entry | None:
+        """What stood at a key that this revision touches."""
+        return self._before.get(key)
 
     def touches(self, key: str) -> bool:
         """Whether this revision changes a key."""

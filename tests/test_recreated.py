@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from gohan_jobs.admission import Admission, AdmissionRequest, Veto
 from gohan_jobs.bookkeeping import Repair
 from gohan_jobs.events import OrphanFound
 from gohan_jobs.keys import ResourcePath
@@ -24,9 +25,11 @@ from worlds import DISK, NETWORK, QUOTA, TENANT, World
 class Scene:
     """A manager, and a worker that is at a resource's create."""
 
-    def __init__(self, resource: ResourceRef, version: int = 1) -> None:
+    def __init__(
+        self, resource: ResourceRef, version: int = 1, admission: Admission | None = None
+    ) -> None:
         self.resource = resource
-        self.world = World(operation_seconds=30.0, roles=(Role.MANAGER,))
+        self.world = World(operation_seconds=30.0, roles=(Role.MANAGER,), admission=admission)
         self.worker: Lifecycle = self.world.peer(roles=(Role.WORKER,), seed=7)
         self.world.write(resource, {"name": "one"}, version)
         self.world.step_until(self.world.changes, self.worker)
@@ -258,3 +261,24 @@ def test_a_delete_that_is_cancelled_before_anybody_looked_leaves_an_orphan() -> 
         world.restart()
         world.settle()
     assert [("create", "disk_d1")] == world.changes()
+
+
+def test_a_stack_is_deleted_whose_removal_was_vetoed_when_its_job_ended() -> None:
+    """By the time that it is allowed, nothing but the worker's request tells of the stack."""
+    allowed = True
+
+    def admit(_request: AdmissionRequest) -> Veto | None:
+        """Say no to everything for some time."""
+        return None if allowed else Veto("not now", retry_after=90.0)
+
+    scene = Scene(DISK, admission=admit)
+    allowed = False
+    world = scene.world
+    world.remove_config(DISK, state=True)
+    world.pass_time(60.0, scene.worker)
+    assert ["/gohan-jobs/held/v2.0/disks/d1"] == list(world.under("/gohan-jobs/held/"))
+    assert ["/gohan-jobs/repairs/v2.0/disks/d1"] == list(world.under("/gohan-jobs/repairs/"))
+    allowed = True
+    scene.end()
+    assert [("create", "disk_d1"), ("delete", "disk_d1")] == world.changes()
+    assert ({}, {}) == (world.under("/esi-worker/"), world.under("/gohan-jobs/repairs/"))

@@ -32,7 +32,10 @@ from gohan_jobs.records import ConfigRecord, ResourceRef
 from gohan_jobs.schemas import Schema
 from gohan_jobs.stores.base import Entry
 
-__all__ = ["Intake"]
+__all__ = ["NO_SCHEMA", "Intake"]
+
+NO_SCHEMA = "no schema has this path"
+"""Why a config of an unknown type is set aside."""
 
 _RETRIES = 5
 _RETRY_AFTER = 1.0
@@ -168,7 +171,7 @@ class Intake:
         if entry is None:
             self._desk.pardon(key)
         else:
-            self._desk.set_aside(key, entry.mod_revision, "no schema has this path")
+            self._desk.set_aside(key, entry.mod_revision, NO_SCHEMA)
 
     def _prepare_removal(
         self, pending: Pending, schema: Schema, resource: ResourceRef

@@ -21,13 +21,19 @@ from gohan_jobs.manager.changes import Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.dispatch import Dispatch
 from gohan_jobs.manager.foreigners import Foreigners
-from gohan_jobs.manager.intake import Intake
+from gohan_jobs.manager.intake import NO_SCHEMA, Intake
 from gohan_jobs.manager.repairs import Repairs
 from gohan_jobs.manager.reports import Reports
 from gohan_jobs.manager.requests import Requests
 from gohan_jobs.stores.base import Entry, entries_below
 
 __all__ = ["Loader"]
+
+_NO_TYPE = "no schema has this job's type"
+_NO_DOCUMENT = "there is no document of this job"
+
+_UNKNOWN = frozenset({NO_SCHEMA, _NO_TYPE, _NO_DOCUMENT})
+"""Reasons that other schemas, or another record, take away."""
 
 
 class Loader:
@@ -64,6 +70,7 @@ class Loader:
         self._repairs = repairs
         self._requests = requests
         self._unwritten: deque[Callable[[], object]] = deque()
+        self._unknown: set[str] = set()
 
     def load(self, revision: int, *, accept: bool) -> None:
         """Read everything as of a revision.
@@ -104,6 +111,7 @@ class Loader:
     def _clear(self) -> None:
         desk = self._desk
         self._unwritten.clear()
+        self._unknown.clear()
         settled = settled_in(desk.store, desk.queue.own)
         desk.estate = Estate(self._codec, desk.schemas, settled)
         desk.board = Board()
@@ -157,11 +165,13 @@ class Loader:
         """What is set aside; a note that can't be read is so, too, and is written anew or goes."""
         desk, own = self._desk, self._desk.queue.own
         for entry in self._scan(own.quarantine_prefix, revision):
-            key, seen, problem = _noted(own, entry)
+            key, seen, reason, problem = _noted(own, entry)
             desk.quarantine[key] = (seen, entry.mod_revision)
+            if reason in _UNKNOWN:
+                self._unknown.add(key)
             if problem:
                 self._set_aside(entry.key, entry.mod_revision, problem)
-        self._put_in_line(self._pardon_own)
+        self._put_in_line(self._pardon)
 
     def _see_orphan(self, entry: Entry) -> None:
         """That there is one is all that counts; what can't be read of it is told of."""
@@ -170,13 +180,29 @@ class Loader:
         except GohanJobsError as error:
             self._set_aside(entry.key, entry.mod_revision, str(error))
 
-    def _pardon_own(self) -> None:
-        """Forget that a record of our own could not be used that is another by now, or gone."""
-        desk = self._desk
-        for key in [key for key in desk.quarantine if key.startswith(desk.queue.own.prefix)]:
+    def _pardon(self) -> None:
+        """Forget that something could not be used that is gone, or known by now.
+
+        So is a record of our own that is another by now. (Of others' it shows when they are used.)
+        """
+        desk, own = self._desk, self._desk.queue.own.prefix
+        for key, (seen, _) in list(desk.quarantine.items()):
             entry = desk.store.get(key)
-            if entry is None or entry.mod_revision != desk.quarantine[key][0]:
+            changed = key.startswith(own) and entry is not None and entry.mod_revision != seen
+            if entry is None or changed or self._is_known(key):
                 desk.pardon(key)
+
+    def _is_known(self, key: str) -> bool:
+        """Whether there is a schema now for what had none before."""
+        desk, keys = self._desk, self._keys
+        if key not in self._unknown:
+            return False
+        path = keys.path_in(keys.config, key)
+        if path is not None:
+            return desk.estate.identify(path) is not None
+        job_id = JobId.parse(key.rpartition("/")[2])
+        job = desk.board.get(job_id)
+        return job is not None and not job.broken
 
     def _judge_stacks(self) -> None:
         """Report the stacks' records that can't be read, and pardon those that now can be."""
@@ -238,7 +264,7 @@ class Loader:
         for job_id, (place, revision) in places.items():
             assert place is not None  # noqa: S101 - it was found at one
             key = self._keys.place(place, job_id)
-            self._set_aside(key, revision, "there is no document of this job")
+            self._set_aside(key, revision, _NO_DOCUMENT)
 
     def tracked(self, entry: Entry, noted: Entry | None) -> Tracked | None:
         """A job from its document; None, and set aside, if it is not to be used at all.
@@ -263,12 +289,10 @@ class Loader:
         except InvalidKey as error:
             self._set_aside(entry.key, entry.mod_revision, str(error))
             return None
-        schema = desk.schemas.by_type(job_id.resource_type)
-        if schema is None:
-            self._set_aside(entry.key, entry.mod_revision, "no schema has this job's type")
-            return None
-        path = schema.path_of(job_id.resource_id)
         notes = self._notes(noted)
+        path = self._path_of(job_id, entry, notes)
+        if path is None:
+            return None
         try:
             job = desk.queue.read_job(entry)
         except GohanJobsError as error:
@@ -277,7 +301,20 @@ class Loader:
         if notes is None:
             notes = self._foreigners.completed(job, self._foreigners.notes(path))
             self._put_in_line(self._foreigners.note, job_id, notes, noted)
-        return Tracked.of(job, path, notes, None, 0)
+        tracked = Tracked.of(job, path, notes, None, 0)
+        tracked.broken = desk.schemas.by_type(job_id.resource_type) is None
+        return tracked
+
+    def _path_of(self, job_id: JobId, entry: Entry, notes: JobNotes | None) -> ResourcePath | None:
+        """Where the records of a job's resource are; None if nobody can tell.
+
+        A job whose type no schema has is set aside, and keeps its place: others wait for it.
+        """
+        schema = self._desk.schemas.by_type(job_id.resource_type)
+        if schema is not None:
+            return schema.path_of(job_id.resource_id)
+        self._set_aside(entry.key, entry.mod_revision, _NO_TYPE)
+        return None if notes is None else ResourcePath(notes.path)
 
     def _notes(self, noted: Entry | None) -> JobNotes | None:
         """The notes on a job; None if there are none that can be read."""
@@ -314,13 +351,13 @@ class Loader:
             raise Degraded(f"{removed} of {known} known resources have no config any more")
 
 
-def _noted(own: Bookkeeping, entry: Entry) -> tuple[str, int, str]:
-    """Which key a note sets aside, at which revision, and what is wrong with the note."""
+def _noted(own: Bookkeeping, entry: Entry) -> tuple[str, int, str, str]:
+    """Which key a note sets aside, at which revision, why, and what is wrong with the note."""
     try:
         found = own.loads(entry.key, entry.value, Quarantined)
         if own.quarantine(found.key) == entry.key:
-            return found.key, found.mod_revision, ""
+            return found.key, found.mod_revision, found.reason, ""
         problem = f"{entry.key}: a note on another key"
     except GohanJobsError as error:
         problem = str(error)
-    return f"/{entry.key.removeprefix(own.quarantine_prefix)}", 0, problem
+    return f"/{entry.key.removeprefix(own.quarantine_prefix)}", 0, "", problem

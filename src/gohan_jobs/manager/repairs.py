@@ -65,10 +65,15 @@ class Repairs:
         return False
 
     def _situation(self, path: ResourcePath) -> _Situation | None:
-        """What a repair depends on; None while the resource has jobs, after which it is new."""
+        """What a repair depends on; None while the resource has jobs, after which it is new.
+
+        So it is while a change is held, which is not to be done by the way: what becomes of it may
+        leave the stack as it is.
+        """
         desk = self._desk
         reference = desk.estate.reference(path)
-        if reference is not None and desk.board.of_resource(reference):
+        busy = reference is not None and bool(desk.board.of_resource(reference))
+        if busy or path in desk.held:
             self._tried.pop(path, None)
             return None
         entry = desk.estate.config_entry(path)
@@ -133,8 +138,8 @@ class Repairs:
     def _plan(self, path: ResourcePath, wanted: Repair, entry: Entry | None) -> Enqueue | None:
         desk = self._desk
         identified = desk.estate.identify(path)
-        if identified is None or path in desk.held:
-            return None  # a held change is not to be done by the way; once it is, all is right
+        if identified is None:
+            return None
         schema, resource = identified
         try:
             config = desk.estate.config(path)
