@@ -282,3 +282,20 @@ def test_a_stack_is_deleted_whose_removal_was_vetoed_when_its_job_ended() -> Non
     scene.end()
     assert [("create", "disk_d1"), ("delete", "disk_d1")] == world.changes()
     assert ({}, {}) == (world.under("/esi-worker/"), world.under("/gohan-jobs/repairs/"))
+
+
+def test_a_stack_is_not_made_right_before_its_config_is_planned() -> None:
+    """A resync pauses, and a request for a repair comes first: its job would tell nobody."""
+    scene = Scene(NETWORK)
+    world = scene.world
+    world.lifecycle.close()
+    world.remove_config(NETWORK, state=True)
+    world.write(NETWORK, {"name": "two"})
+    world.store.__dict__["size"] = lambda: 2**40
+    world.restart()
+    world.pass_time(60.0, scene.worker)
+    assert ["/gohan-jobs/repairs/v2.0/networks/n1"] == list(world.under("/gohan-jobs/repairs/"))
+    world.store.__dict__["size"] = lambda: 0
+    scene.end()
+    assert [("CREATE_COMPLETED", 1, "")] == world.states_of(NETWORK)
+    assert {} == world.under("/gohan-jobs/repairs/")

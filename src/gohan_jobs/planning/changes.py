@@ -37,6 +37,7 @@ from gohan_jobs.schemas import Schema, Schemas
 __all__ = [
     "evaluate_again",
     "incarnation_is_current",
+    "is_dealt_with",
     "plan_change",
     "plan_without_looking_back",
 ]
@@ -82,6 +83,19 @@ def plan_without_looking_back(
         suffix: as in :func:`plan_change`.
     """
     return _Planner(change, known, schemas, suffix, change.processed).plan()
+
+
+def is_dealt_with(change: Change, known: Known) -> bool:
+    """Whether a config has been planned, or has its result, so that it is not planned again.
+
+    Args:
+        change: what was read.
+        known: everything else.
+    """
+    earlier = known.processed(change.path)
+    if earlier is None or not incarnation_is_current(change.create_revision, earlier[1]):
+        return False
+    return isinstance(_already_seen(change, earlier[0], known), Unchanged)
 
 
 def _already_seen(change: Change, previous: ProcessedConfig, known: Known) -> Plan | None:

@@ -13,7 +13,7 @@ import attrs
 
 from gohan_jobs.exceptions import InvalidKey
 from gohan_jobs.keys import JobId
-from gohan_jobs.planning.changes import plan_without_looking_back
+from gohan_jobs.planning.changes import is_dealt_with, plan_without_looking_back
 from gohan_jobs.planning.known import HEAT_HANDLER, Known
 from gohan_jobs.planning.plans import Change, Enqueue, PlannedJob, Removal
 from gohan_jobs.planning.removals import delete_job
@@ -29,14 +29,19 @@ def plan_repair(
 ) -> Enqueue | None:
     """The job that gives a stack its config's params again; None if there is none to plan now.
 
+    There is none for a config that waits to be planned itself, as one does while a resync pauses:
+    nobody would be told of its result.
+
     Args:
-        change: the config as it is, which has its result.
+        change: the config as it is.
         known: everything else.
         schemas: the types.
         suffix: as in :func:`~gohan_jobs.planning.plan_change`.
     """
     if change.config.deleting:
         return None  # its key goes, and then the stack
+    if not is_dealt_with(change, known):
+        return None
     plan = plan_without_looking_back(change, known, schemas, suffix)
     if not isinstance(plan, Enqueue):
         return None
