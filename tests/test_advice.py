@@ -74,7 +74,20 @@ CASES = {
             "network:n1: or, if nothing is wrong with the config",
         ],
     ),
-    "waits without a job": (explanation(blocked_by=MISSING), ["network:n1: look in Gohan"]),
+    "failed for what is missing": (
+        explanation(state=state("bad"), blocked_by=MISSING),
+        [
+            "network:n1: look in Gohan",
+            "then have Gohan write a new version of this one, or `gohan-jobs retry port p1`; Gohan",
+        ],
+    ),
+    "failed in Heat": (
+        explanation(state=state("bad"), template="port_a"),
+        [
+            "correct what the error names, in its config or in heat_template port_a, and",
+            "or, if nothing is wrong with the config, `gohan-jobs r",
+        ],
+    ),
     "document set aside": (stuck(set_aside="broken"), ["the document of create:heat_worker:port:"]),
     "held for a failure": (
         stuck(held_for="network:n1", held_until="noon"),

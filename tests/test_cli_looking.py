@@ -303,7 +303,8 @@ def test_explain_something_done(at: Shop) -> None:
 def test_explain_something_held(at: Shop) -> None:
     """What is missing, until when, and what to do about it."""
     text = at.call.text("explain", "port", "p9")
-    assert "until 2018-02-19T00:01:00+00:00: network:n7 has neither" in text
+    reason = "port:p9: template port, param network: network:n7 has neither"
+    assert f"until 2018-02-19T00:01:00+00:00: {reason}" in text
     assert "config      version 1; none processed yet\n" in text
     assert "- network:n7: look in Gohan" in text
 

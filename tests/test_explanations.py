@@ -292,3 +292,109 @@ class _Counting(FaultyStore):
         """Count it, then do it."""
         self.transactions += 1
         return super().transact(transaction)
+
+
+def _gave_up(port: Any) -> World:
+    """A world in which a port's hold has ended in failure, its param ``network`` mapped so."""
+    templates = {**_TEMPLATES, "port": {"network": port}}
+    world = World(schemas=_SCHEMAS, templates=templates, manager=ManagerOptions(hold_time=5.0))
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.settle()
+    world.pass_time(10)
+    return world
+
+
+WAYS = ["Mnetwork:network_id:link", "Fnetwork+network_id:name"]
+
+
+@pytest.mark.parametrize("mapping", WAYS)
+def test_what_a_version_has_failed_for_is_to_blame(mapping: str) -> None:
+    """After the hold as during it; what another waits for too."""
+    found = _explain(_gave_up(mapping), PORT)
+    assert (None, "READ_ERROR") == (found.held, found.state and found.state.worker_state)
+    assert found.summary.startswith("version 1 failed: port:p1: template port, param network")
+    assert ["port:p1", "network:n1"] == _blocking(found)
+    assert "network:n1: there is no config" == found.root_cause
+
+
+@pytest.mark.parametrize("mapping", WAYS)
+def test_what_has_come_too_late_is_not_to_blame(mapping: str) -> None:
+    """It is there now, or being made, and the version has failed all the same."""
+    world = _gave_up(mapping)
+    world.write(NETWORK, {"name": "blue"})
+    for _ in range(2):
+        world.settle()
+        found = _explain(world, PORT)
+        assert (None, found.summary) == (found.blocked_by, found.root_cause)
+        world.pass_time(10)
+
+
+def test_an_output_of_what_makes_no_stack() -> None:
+    """It is there, and failed as well: that is the cause."""
+    world = _gave_up(WAYS[0])
+    body = {"id": "n1", "tenant_id": 5, "name": "blue"}
+    world.put(
+        world.keys.config_of(world.path(NETWORK)),
+        f'{{"version": 1, "body": {body}}}'.replace("'", '"'),
+    )
+    world.pass_time(10)
+    found = _explain(world, PORT)
+    assert found.root_cause.startswith("network:n1: version 1 failed: network:n1: body.tenant_id:")
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_an_earlier_failure_is_not_looked_into(version: int) -> None:
+    """The error is of another version than the config is."""
+    world = _gave_up(WAYS[0])
+    world.lifecycle.close()
+    world.write(PORT, {"name": "p", "network_id": "n1"}, version)
+    found = world.peer(roles=()).explain(PORT)
+    assert (None, found.summary) == (found.blocked_by, found.root_cause)
+
+
+_KIND = {
+    "if_mapping": {"equal": [{"field": "name", "path": ["network_id"]}, "blue"]},
+    "then_mapping": {"constant": "port_of_blue"},
+    "else_mapping": {"constant": "port"},
+}
+TREES = [
+    ("Cport", "port"),
+    (_KIND, "port_of_blue"),
+    # Of a type without a schema nothing is known, nor of a field that is no relation.
+    ({"field": "kind", "path": [{"type": "moon", "id": "network_id"}]}, ""),
+    ({"field": "kind", "path": [{"type": "network", "id": "nothing"}]}, ""),
+    ({"field": "kind", "path": [{"type": "alias", "id": "network_id"}]}, ""),
+]
+
+
+@pytest.mark.parametrize(("tree", "template"), TREES)
+def test_the_template_that_heat_refuses(tree: Any, template: str) -> None:
+    """Heat does not say whose parameter is missing: the type's template mapping does."""
+    world = _world()
+    world.write(NETWORK, {"name": "blue"})
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.settle()
+    port = '{"state": {"worker_state": "CREATE_ERROR"}, "version": 1, "error": "refused"}'
+    world.put(world.keys.state_of(world.path(PORT)), port)
+    types = [each for each in _SCHEMAS if each.type != "port"]
+    changed = attrs.evolve(
+        next(s for s in _SCHEMAS if s.type == "port"), templates={"heat_worker": tree}
+    )
+    world.schemas = Schemas([*types, changed])
+    assert template == world.peer(roles=()).explain(PORT).template
+
+
+def test_no_template_is_named_without_need() -> None:
+    """All is well, the config is gone, or the type has no stacks."""
+    world = _world()
+    world.write(NETWORK, {"name": "blue"})
+    alias = ref("alias", "a1")
+    world.write(alias, {"name": "blue"})
+    world.settle()
+    assert "" == _explain(world, NETWORK).template
+    failed = '{"state": {"worker_state": "CREATE_ERROR"}, "version": 1, "error": "refused"}'
+    for each in (NETWORK, alias, PORT):
+        world.put(world.keys.state_of(world.path(each)), failed)
+    assert ["network", "", ""] == [
+        _explain(world, each).template for each in (NETWORK, alias, PORT)
+    ]

@@ -44,6 +44,8 @@ def _steps(found: Explanation, *, heat_asked: bool = False) -> Iterator[str]:
         yield from _held_steps(found)
     elif found.blocked_by is not None:
         yield from _other_steps(found.blocked_by)
+        retry = f"`gohan-jobs retry {_words(found.resource)}`"
+        yield f"then have Gohan write a new version of this one, or {retry}; {_IGNORED}"
     else:
         yield from _config_steps(found)
 
@@ -136,10 +138,11 @@ def _config_steps(found: Explanation) -> Iterator[str]:
     elif state is None or state.version != version:
         yield f"wait: the leader reads it and plans it; {_LEADS}"
     elif state.error:
-        yield from _failure_steps(found.resource, state)
+        yield from _failure_steps(found, state)
 
 
-def _failure_steps(resource: ResourceRef, state: StateRecord) -> Iterator[str]:
+def _failure_steps(found: Explanation, state: StateRecord) -> Iterator[str]:
+    resource = found.resource
     retry = f"`gohan-jobs retry {_words(resource)}`"
     blamed = _LET_DOWN.match(state.error)
     if blamed is not None:
@@ -151,7 +154,8 @@ def _failure_steps(resource: ResourceRef, state: StateRecord) -> Iterator[str]:
     elif state.worker_state == WorkerState.DELETE_ERROR:
         yield f"free in Heat what keeps the stack; then have Gohan ask for it again, or {retry}"
     else:
-        yield "correct what the error names, and have Gohan write a new version"
+        where = f", in its config or in heat_template {found.template}," if found.template else ","
+        yield f"correct what the error names{where} and have Gohan write a new version"
         yield f"or, if nothing is wrong with the config, {retry}; {_IGNORED}"
 
 

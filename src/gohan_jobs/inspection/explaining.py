@@ -17,6 +17,7 @@ from gohan_jobs.inspection.explanations import (
     root_cause_of,
     summary_of,
 )
+from gohan_jobs.inspection.failed_configs import is_to_blame, missing_in, template_meant
 from gohan_jobs.inspection.queued import read
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.queue import Queue
@@ -110,6 +111,9 @@ class Explainer:
         )
         found = attrs.evolve(
             found,
+            template=template_meant(
+                self._store, self._codec, self._schemas, ref, config, found.state
+            ),
             summary=summary_of(found, None if config is None else config.mod_revision),
             blocked_by=self._blocked_by(found, seen | {ref}),
         )
@@ -123,7 +127,8 @@ class Explainer:
         schema = self._schemas.by_type(needed.resource_type)
         if schema is None:
             return None
-        return self.explain(needed, schema.path_of(needed.resource_id), seen)
+        other = self.explain(needed, schema.path_of(needed.resource_id), seen)
+        return other if is_to_blame(found, other) else None
 
     # Jobs.
 
@@ -249,6 +254,8 @@ def _text(entry: Entry | None) -> str:
 def _needed(found: Explanation) -> ResourceRef | None:
     """The resource at the end of what is waited for."""
     last = found.chain[-1] if found.chain else None
+    if last is None and found.held is None:
+        return missing_in(found)
     if last is not None and not last.held_for:
         return last.resource
     text = last.held_for if last is not None else found.held.missing if found.held else ""

@@ -98,6 +98,8 @@ class Explanation:
         blocked_by: the resource at the end, explained likewise, if that is another one: the last
             job's, or what is waited for without a job.
         root_cause: what is to blame in the end, in one sentence.
+        template: id of the heat_template whose stack could not be created or updated, as its type's
+            template mapping gives it now; empty if none failed.
     """
 
     resource: ResourceRef
@@ -113,6 +115,7 @@ class Explanation:
     chain: tuple[JobExplanation, ...] = ()
     blocked_by: Explanation | None = None
     root_cause: str = ""
+    template: str = ""
 
 
 # In words.
