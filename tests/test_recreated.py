@@ -12,7 +12,7 @@ import pytest
 from gohan_jobs.admission import Admission, AdmissionRequest, Veto
 from gohan_jobs.bookkeeping import Repair
 from gohan_jobs.events import OrphanFound
-from gohan_jobs.keys import ResourcePath
+from gohan_jobs.keys import Place, ResourcePath
 from gohan_jobs.lifecycle import Lifecycle, Role
 from gohan_jobs.operations.operating import Operator
 from gohan_jobs.orchestrators.simulated import Outcome
@@ -299,3 +299,45 @@ def test_a_stack_is_not_made_right_before_its_config_is_planned() -> None:
     scene.end()
     assert [("CREATE_COMPLETED", 1, "")] == world.states_of(NETWORK)
     assert {} == world.under("/gohan-jobs/repairs/")
+
+
+def cancelled(scene: Scene) -> None:
+    """An operator does not want the stack to be deleted."""
+    scene.cancel("logical_delete")
+
+
+def poisoned(scene: Scene) -> None:
+    """It fails, and nobody has said anything about the stack."""
+    world, queue = scene.world, scene.world.lifecycle.queue
+    job = world.job(NETWORK, 2).id
+    (place,) = [each for each in Place if world.store.get(world.keys.place(each, job))]
+    entry = world.store.get(world.keys.place(place, job))
+    assert entry is not None
+    fail = queue.fail(job, world.path(NETWORK), "it", place=place, revision=entry.mod_revision)
+    assert world.store.transact(fail).succeeded
+
+
+def gone(scene: Scene) -> None:
+    """The config goes before anybody has begun to delete its stack."""
+    scene.world.remove_config(NETWORK, state=True)
+
+
+@pytest.mark.parametrize("ended", [cancelled, poisoned, gone])
+def test_a_mark_that_is_not_carried_out_leaves_the_stack_known(
+    ended: Callable[[Scene], None],
+) -> None:
+    """The create was told to stop, and left the stack to a delete that nobody has begun."""
+    scene = Scene(NETWORK)
+    world = scene.world
+    world.write(NETWORK, {"name": "one"}, 2, marked=True)
+    world.settle()  # the delete is queued, and the create's holder told to stop
+    scene.worker.run_until_idle()
+    ended(scene)
+    world.settle()
+    if ended is not gone:
+        scene.end()
+        assert [("create", "network_n1")] == world.changes()
+        world.remove_config(NETWORK, state=True)
+    scene.end()
+    assert [("create", "network_n1"), ("delete", "network_n1")] == world.changes()
+    assert ([], {}) == (scene.orphans(), world.under("/esi-worker/"))

@@ -23,8 +23,10 @@ def note_stack(desk: Desk, job: Tracked, reason: str) -> Transaction:
     Returns:
         What writes the record; nothing if there is one, or if there can't be a stack.
     """
+    if job.deletes:
+        return note_left_stack(desk, job, reason)
     begun = job.begun or not job.unclaimed
-    if not begun or job.deletes or job.job_id.handler != HEAT_HANDLER:
+    if not begun or job.job_id.handler != HEAT_HANDLER:
         return Transaction()
     creates = job.job_id.action == Action.CREATE
     status = StackStatus.CREATE_IN_PROGRESS if creates else StackStatus.UPDATE_IN_PROGRESS

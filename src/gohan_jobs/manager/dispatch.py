@@ -302,7 +302,7 @@ class Dispatch:
         desk = self._desk
         orphan = self._orphaned(job, reason)
         release = desk.queue.release_failed(job.job_id, job.path, job.revision, orphan=orphan)
-        noted = () if orphan is None else self._keeping(job, reason)
+        noted = self._keeping(job, reason, orphan)
         if not desk.commit_all((release, *noted)).succeeded:
             desk.refresh(job.path)
             desk.refresh_job(job)
@@ -322,11 +322,16 @@ class Dispatch:
             return None
         return Orphan(path=job.path, reason=reason, since=self._desk.now_text())
 
-    def _keeping(self, job: Tracked, reason: str) -> tuple[Transaction, ...]:
-        """What goes with an orphan: its config is gone, and a record tells of its stack.
+    def _keeping(self, job: Tracked, reason: str, orphan: Orphan | None) -> tuple[Transaction, ...]:
+        """What goes with a delete that failed: a record tells of its stack.
 
-        Else a new leader, which knows of no stack, would forget the orphan.
+        Else a new leader, which knows of no stack, would forget an orphan, whose config is gone;
+        and nobody would delete the stack of a marked config once that goes.
         """
+        if job.job_id.action == Action.LOGICAL_DELETE:
+            return (note_left_stack(self._desk, job, reason),)
+        if orphan is None:
+            return ()
         gone = Compare.absent(self._desk.keys.config_of(job.path))
         return Transaction((gone,)), note_left_stack(self._desk, job, reason)
 

@@ -42,7 +42,9 @@ def plan_removal(
     if jobs and _removes_stack(jobs[-1].job_id):
         return Unchanged()  # on its way already, and nothing comes after it
     older = superseded(jobs, deleting=False)
-    if known.stack_tenant(removal.path) is None and not older.left:
+    # Who was told to stop making the stack has left it to a delete, which may be collapsed here.
+    marked = any(job_id.action == Action.LOGICAL_DELETE for job_id in older.collapse)
+    if known.stack_tenant(removal.path) is None and not older.left and not marked:
         return Forget(collapse=older.collapse)
     earlier = known.processed(removal.path)
     reason = _orphaned(removal, earlier and earlier[0])
