@@ -111,5 +111,8 @@ class Skew:
             return None
 
     def _give_up(self, job: Tracked, reason: str) -> None:
+        workflow = self._desk.board.workflow(job)
+        if any(other.job_id in job.waiting_for for other in workflow):
+            return  # those before it may fail, whose result it then is; its turn may yet come
         if not self._failures.give_up(job, reason) and job.place is Place.READY:
             self._stale.append(job.job_id)
