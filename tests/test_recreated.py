@@ -341,3 +341,18 @@ def test_a_mark_that_is_not_carried_out_leaves_the_stack_known(
     scene.end()
     assert [("create", "network_n1"), ("delete", "network_n1")] == world.changes()
     assert ([], {}) == (scene.orphans(), world.under("/esi-worker/"))
+
+
+def test_a_job_that_is_handed_back_and_cancelled_at_once_leaves_its_stack_known() -> None:
+    """The leader has not read yet that it was begun; then the config goes."""
+    scene = Scene(DISK)
+    world = scene.world
+    world.settle()  # it hears of the claim
+    scene.worker.close(timeout=0.0)
+    scene.cancel("create")
+    world.settle()
+    assert "CREATE_IN_PROGRESS" == str(getattr(world.stack(DISK), "stack_status", ""))
+    world.remove_config(DISK, state=True)
+    scene.worker = world.peer(roles=(Role.WORKER,), seed=8)
+    scene.end()
+    assert [("create", "disk_d1"), ("delete", "disk_d1")] == world.changes()

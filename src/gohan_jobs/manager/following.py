@@ -240,7 +240,8 @@ class Follower:
             self._desk.refresh_job(job)
             if job.place is not place:
                 return
-        job.begun = job.begun or event.revision > job.revision
+        # Of a claim and its end the leader may hear at once: the end's revision is the same.
+        job.begun = job.begun or place is Place.WORKING or event.revision > job.revision
         self._desk.board.move(job, place, max(event.revision, job.revision))
         if place is Place.WAITING:
             self._dispatch.handed_back(job)
