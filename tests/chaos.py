@@ -246,6 +246,8 @@ class _Run:
         lines = [f"{each.key} {each.mod_revision} {each.value!r}" for each in entries]
         (kept / "etcd.txt").write_text("\n".join(lines))
         (kept / "problems.txt").write_text("\n".join(self.problems))
+        everything = _history(self.recorder.heard, re.compile(""))
+        (kept / "history.txt").write_text("\n".join(f"{at:.3f} {text}" for at, text in everything))
         self.problems.insert(0, f"the logs are kept in {kept}")
 
     def _evidence(self) -> Evidence:
