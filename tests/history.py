@@ -207,12 +207,17 @@ class History:
         if event.entry.value == _EMPTY:
             if not any(self._path(job) == path for job in step.claimed):
                 self._problem(f"{event.key} begun without a claim")
-        elif not self._finished_of(path, step) and not step.touches_below(self._own.cancels_prefix):
+        elif not self._finished_of(path, step) and not self._is_failed(path, step):
             self._problem(f"{event.key} written without a claim")
 
     def _finished_of(self, path: ResourcePath, step: _Step) -> list[JobId]:
         """Jobs of a resource whose holder gives them back, finished, at this very revision."""
         return [job for job in step.finished if self._path(job) == path]
+
+    def _is_failed(self, path: ResourcePath, step: _Step) -> bool:
+        """Whether the leader fails a job of a resource, which nobody holds."""
+        jobs = [job for job in step.jobs if self._path(job) == path]
+        return step.led and any(step.touches_below(self._own.failed(job)) for job in jobs)
 
     # The queue.
 

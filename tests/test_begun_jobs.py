@@ -157,6 +157,28 @@ def test_an_orphan_whose_stack_is_known_keeps_its_records() -> None:
     assert {} == world.under("/gohan-jobs/repairs/")
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_stack_that_was_left_to_a_delete_goes(*, restarted: bool) -> None:
+    """The marked config went before the delete was claimed: only that job knew of the stack."""
+    world = World(operation_seconds=30.0, roles=(Role.MANAGER,))
+    worker = world.peer(roles=(Role.WORKER,), seed=7)
+    world.write(NETWORK)
+    world.step_until(world.changes, worker)
+    world.write(NETWORK, version=2, marked=True)
+    deletes = {"logical_delete n1:2": str(Place.READY)}
+    world.step_until(lambda: world.places() == deletes, worker)
+    world.remove_config(NETWORK)
+    worker.run_until_idle()
+    assert [str(Place.FINISHED)] == list(world.places().values())
+    if restarted:
+        world.restart()
+    finish(world)
+    assert [("create", "network_n1"), ("delete", "network_n1")] == world.changes()
+    assert {} == {**world.under("/esi-worker/"), **world.under("/jobs/")}
+    assert {} == {**world.under("/gohan-jobs/orphans/"), **world.under("/gohan-jobs/repairs/")}
+    assert [] == world.told(OrphanFound)
+
+
 def test_a_config_that_came_back_takes_its_stack_over() -> None:
     """A config created again while the job ran: its result is of its stack as it then is."""
     world = dropped_world(DISK)

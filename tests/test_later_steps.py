@@ -10,6 +10,7 @@ import pytest
 
 from gohan_jobs.handlers import Done
 from gohan_jobs.lifecycle import Role
+from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.schemas import Schema, Schemas
 from worlds import HOT, TEMPLATES, World, ref
 
@@ -20,6 +21,22 @@ _SCHEMAS = Schemas(
             type="host",
             prefix="v2.0/hosts",
             templates={"heat_worker": "Cnetwork", "dns_worker": "Cdisk"},
+            state_versioning=True,
+        )
+    ]
+)
+
+_SITE = ref("site", "s1")
+_THREE_STEPS = Schemas(
+    [
+        Schema(
+            type="site",
+            prefix="v2.0/sites",
+            templates={
+                "heat_worker": "Cnetwork",
+                "dns_worker": "Cdisk",
+                "monitoring_worker": "Cdisk",
+            },
             state_versioning=True,
         )
     ]
@@ -44,3 +61,21 @@ def test_a_later_job_is_given_up_in_its_turn(*, back: bool) -> None:
     assert [(state, 1, problem)] == world.states_of(_HOST)
     assert [("create", "host_h1")] == world.changes()
     assert {} == world.under("/jobs/")
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_what_is_given_up_is_given_up_for_good(*, dies: bool) -> None:
+    """A template that is back when the last job is gone already: the version has its result."""
+    world = World(schemas=_THREE_STEPS, roles=(Role.MANAGER,), manager=ManagerOptions(batch=1))
+    world.write(_SITE, {"name": "blue"})
+    world.settle()
+    world.delete(world.keys.config_of(world.keys.template_path("network")))
+    world.step_until(lambda: len(world.jobs()) == 2)
+    world.template("network", TEMPLATES["network"], HOT)
+    if dies:
+        world.restart()
+    handlers = {"dns_worker": lambda _: Done(), "monitoring_worker": lambda _: Done()}
+    world.pass_time(30.0, world.peer(roles=(Role.WORKER,), seed=2, handlers=handlers))
+    problem = "site:s1: template network: there is no such heat_template"
+    assert [("CREATE_ERROR", 1, problem)] == world.states_of(_SITE)
+    assert ([], {}) == (world.changes(), world.under("/jobs/"))

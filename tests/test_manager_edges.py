@@ -369,7 +369,7 @@ def test_a_deadline_of_a_job_that_is_gone_means_nothing() -> None:
 def test_a_job_that_moves_at_its_deadline_ends_a_moment_later() -> None:
     """Its end is refused; it is tried again, and the port hears of the network once."""
     race, port = held_race()
-    race.before_write(race.world.keys.job(port), Put(race.at(Place.WAITING, port), _HANDLER))
+    race.before_write(race.own.failed(port), Put(race.at(Place.WAITING, port), _HANDLER))
     race.world.pass_time(9)
     assert "waiting" == str(race.world.place(port))
     race.world.pass_time(3)

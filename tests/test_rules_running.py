@@ -335,6 +335,19 @@ def test_rule_14_held_dependants_have_a_deadline() -> None:
     assert {} == world.under("/jobs/")
 
 
+def test_rule_14_a_deadline_is_everybodys() -> None:
+    """Those further down the chain end with the first that was held, and are told the same."""
+    options = ManagerOptions(on_dependency_failure="hold", dependency_hold_time=60.0)
+    world = chain_world(manager=options)
+    world.heat.script("link_l0", Outcome(fails=True, reason="boom"))
+    world.pass_time(30)
+    assert 5 == len(world.jobs())
+    world.pass_time(45)
+    told = {(world.outcome(resource) or ("",))[-1] for resource in CHAIN[1:]}
+    assert (1, {}) == (len(told), world.under("/jobs/"))
+    assert told.pop().startswith("cancelled: create:heat_worker:link:l0:1:")
+
+
 # 15 A config that goes while its job runs
 
 

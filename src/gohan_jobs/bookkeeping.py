@@ -128,9 +128,12 @@ class Failure:
 
     Attributes:
         reason: as in ``/state``'s ``error``.
+        cause: what let it down itself, after a hold: those that depend on it are told the same, and
+            are held no longer, either; empty if it failed by itself.
     """
 
     reason: str
+    cause: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -202,7 +205,8 @@ class Repair:
     Attributes:
         tenant: the stack's project.
         job: id of the job that the worker was at.
-        dropped: whether the job's result was dropped, its config having gone.
+        dropped: whether the job's result was dropped, its config having gone without a mark, as
+            far as the worker knows.
     """
 
     tenant: str

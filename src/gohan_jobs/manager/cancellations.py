@@ -15,8 +15,8 @@ from gohan_jobs.events import JobCancelled, RequestCarriedOut, RequestDropped
 from gohan_jobs.exceptions import GohanJobsError, InvalidKey
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.manager.asked import drop_request, taken_back
-from gohan_jobs.manager.begun_stacks import note_stack
 from gohan_jobs.manager.desk import Desk
+from gohan_jobs.manager.failures import fail_job
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.records import OnFailure, ResourceRef
 from gohan_jobs.stores.base import Compare, Delete, Entry, Operation, Put, Transaction
@@ -24,7 +24,6 @@ from gohan_jobs.stores.base import Compare, Delete, Entry, Operation, Put, Trans
 __all__ = ["Cancellations"]
 
 _CANCEL = "cancel"
-_NOBODY_LOOKED = "its job was cancelled: nobody has looked since"
 
 
 class Cancellations:
@@ -153,25 +152,9 @@ class Cancellations:
         """Let a job fail, and take the request back; its dependants come next (``rules`` 14)."""
         desk = self._desk
         state = desk.failure_of(job, reason)
-        place, revision = job.place, job.revision
-        for published in (state, None) if state is not None else (None,):
-            fail = desk.queue.fail(
-                job.job_id,
-                job.path,
-                reason,
-                place=place,
-                revision=revision,
-                config_create=job.notes.config_create,
-                state=published,
-            )
-            result = desk.commit_all(
-                (fail, taken_back(asked), note_stack(desk, job, _NOBODY_LOOKED))
-            )
-            if result.succeeded:
-                desk.board.move(job, Place.FINISHED, result.revision)
-                desk.tell(job, JobCancelled, reason=reason)
-                return True
-            # Its config may be gone: then there is nobody to tell.
+        if fail_job(desk, job, reason, state, also=taken_back(asked)):
+            desk.tell(job, JobCancelled, reason=reason)
+            return True
         desk.refresh(job.path)
         desk.refresh_job(job)
         return False

@@ -264,19 +264,19 @@ class Dispatch:
         desk = self._desk
         entry = desk.store.get(desk.queue.own.failed(job.job_id))
         if entry is not None:
-            self._release_failed(job, self._reason(entry))
+            self._release_failed(job, self._failure(entry))
         elif desk.commit(self._releasing(job)).succeeded:
             self._released(job)
         else:
             desk.refresh_job(job)
 
-    def _reason(self, entry: Entry) -> str:
+    def _failure(self, entry: Entry) -> Failure:
         """Why a job failed; of a note that somebody broke, at least that it did."""
         try:
-            return self._desk.queue.own.loads(entry.key, entry.value, Failure).reason
+            return self._desk.queue.own.loads(entry.key, entry.value, Failure)
         except GohanJobsError as error:
             self._desk.set_aside(entry.key, entry.mod_revision, str(error))
-            return "the reason can't be read any more"
+            return Failure(reason="the reason can't be read any more")
 
     def _released(self, job: Tracked) -> None:
         self._desk.board.remove(job)
@@ -295,11 +295,11 @@ class Dispatch:
         self._removed.popleft()
         return True
 
-    def _release_failed(self, job: Tracked, reason: str) -> None:
+    def _release_failed(self, job: Tracked, failure: Failure) -> None:
         """Deal with what depends on a failed job, then with itself (``rules`` 14)."""
-        if self._failures.let_down(job, reason):
+        if self._failures.let_down(job, failure):
             return  # it stays until all are done
-        desk = self._desk
+        desk, reason = self._desk, failure.reason
         orphan = self._orphaned(job, reason)
         release = desk.queue.release_failed(job.job_id, job.path, job.revision, orphan=orphan)
         noted = self._keeping(job, reason, orphan)

@@ -7,7 +7,7 @@ from collections import deque
 import attrs
 
 from gohan_jobs.board import Tracked
-from gohan_jobs.bookkeeping import JobNotes
+from gohan_jobs.bookkeeping import Failure, JobNotes
 from gohan_jobs.clock import later_text
 from gohan_jobs.events import JobCancelled, JobHandedBack
 from gohan_jobs.keys import JobId, Place
@@ -16,8 +16,12 @@ from gohan_jobs.manager.desk import Desk
 from gohan_jobs.records import OnFailure, ResourceRef, StateRecord
 from gohan_jobs.records.job import resource_noted
 from gohan_jobs.records.outcomes import completed
+from gohan_jobs.stores.base import Transaction
 
-__all__ = ["Failures"]
+__all__ = ["Failures", "fail_job"]
+
+_NOBODY_LOOKED = "its job was cancelled: nobody has looked since"
+_NOTHING = Transaction()
 
 
 class Failures:
@@ -39,14 +43,15 @@ class Failures:
 
     # Who depends.
 
-    def let_down(self, job: Tracked, reason: str) -> bool:
+    def let_down(self, job: Tracked, failure: Failure) -> bool:
         """Deal with some of those that a failed job lets down; whether there were any.
 
         The last of a chain come first, so that whoever goes on after a death finds the others.
         """
-        if job.on_failure != OnFailure.FAIL:
+        if job.on_failure != OnFailure.FAIL and not failure.cause:
             return False
-        holds = self._desk.options.on_dependency_failure == "hold"
+        told = failure.cause or _cause(job, failure.reason)
+        holds = self._desk.options.on_dependency_failure == "hold" and not failure.cause
         affected = [
             other
             for other in self._affected(job, all_of_them=not holds)
@@ -54,9 +59,9 @@ class Failures:
         ]
         for other in affected[: self._desk.options.batch]:
             if holds and other.resource != job.resource:
-                self._hold(other, job.resource, _cause(job, reason))
+                self._hold(other, job.resource, told)
             else:
-                self._let_down(other, job, _cause(job, reason))
+                self._let_down(other, job, told)
         return bool(affected)
 
     def _let_down(self, other: Tracked, failed_job: Tracked, told: str) -> None:
@@ -132,7 +137,7 @@ class Failures:
         """End an unclaimed job, in one transaction, with its version's result."""
         desk, queue = self._desk, self._desk.queue
         place, revision = job.place, job.revision
-        stack = note_stack(desk, job, "its job was cancelled: nobody has looked since")
+        stack = note_stack(desk, job, _NOBODY_LOOKED)
         end = queue.end(
             job.job_id,
             job.path,
@@ -155,15 +160,15 @@ class Failures:
         return True
 
     def give_up(self, job: Tracked, reason: str, *, cause: str = "") -> bool:
-        """End an unclaimed job that can't run any more, and first those that it lets down.
+        """Fail an unclaimed job that can't run any more; those that it lets down come next.
 
-        One whose failure is ignored lets nobody down.
+        So it is for good, whatever is there again before they have been dealt with. One whose
+        failure is ignored lets nobody down.
 
         Args:
             job: the job.
             reason: its version's result.
-            cause: what lets it down itself, which those that depend on it are told, too; by
-                default it failed by itself.
+            cause: what lets it down itself, see :class:`~gohan_jobs.bookkeeping.Failure`.
 
         Returns:
             Whether it is done; if not, call again.
@@ -172,11 +177,14 @@ class Failures:
             return False
         if not cause and job.on_failure != OnFailure.FAIL:
             return self._cancel(job, reason, self.result_of(job, reason))
-        for other in self._affected(job, all_of_them=True)[: self._desk.options.batch]:
-            self._let_down(other, job, cause or _cause(job, reason))
-        if self._affected(job, all_of_them=True):
+        desk = self._desk
+        state = desk.failure_of(job, reason)
+        if not fail_job(desk, job, reason, state, cause=cause):
+            desk.refresh(job.path)
+            desk.refresh_job(job)
             return False
-        return self._cancel(job, reason, self._desk.failure_of(job, reason))
+        desk.tell(job, JobCancelled, reason=reason)
+        return True
 
     # Holding.
 
@@ -261,6 +269,46 @@ class Failures:
         desk.board.move(job, Place.WAITING, result.revision)
         desk.track(job, notes)
         return True
+
+
+def fail_job(
+    desk: Desk,
+    job: Tracked,
+    reason: str,
+    state: StateRecord | None,
+    *,
+    cause: str = "",
+    also: Transaction = _NOTHING,
+) -> bool:
+    """Fail a job that nobody holds, in one transaction, with its version's result.
+
+    Args:
+        desk: what is known, and how to write.
+        job: the job; it then is to be released, which lets others down (``rules`` 14).
+        reason: why it fails.
+        state: its version's result, if it has any; if its config is gone there is nobody to tell.
+        cause: what let it down itself; empty if it failed by itself.
+        also: what goes with it.
+
+    Returns:
+        Whether it is done.
+    """
+    for published in (state, None) if state is not None else (None,):
+        fail = desk.queue.fail(
+            job.job_id,
+            job.path,
+            reason,
+            cause=cause,
+            place=job.place,
+            revision=job.revision,
+            config_create=job.notes.config_create,
+            state=published,
+        )
+        result = desk.commit_all((fail, also, note_stack(desk, job, _NOBODY_LOOKED)))
+        if result.succeeded:
+            desk.board.move(job, Place.FINISHED, result.revision)
+            return True
+    return False
 
 
 def _held_for(job: Tracked) -> ResourceRef:

@@ -215,6 +215,7 @@ class LeaderTransactions(Builder):
         path: ResourcePath,
         reason: str,
         *,
+        cause: str = "",
         place: Place | None = None,
         revision: int = 0,
         config_create: int = 0,
@@ -226,6 +227,7 @@ class LeaderTransactions(Builder):
             job_id: the job.
             path: its resource's path.
             reason: why.
+            cause: what let it down itself; empty if it failed by itself.
             place: where it stands: its holder has given it back without a result if that is
                 finished; None: nowhere.
             revision: since when.
@@ -235,7 +237,7 @@ class LeaderTransactions(Builder):
         compares = [Compare.present(self.keys.job(job_id))]
         operations: list[Operation] = [
             Put(self.keys.place(Place.FINISHED, job_id), b""),
-            Put(self.own.failed(job_id), self.own.dumps(Failure(reason=reason))),
+            Put(self.own.failed(job_id), self.own.dumps(Failure(reason=reason, cause=cause))),
             Put(self.keys.job_state_of(path), self.text(failed_job_state(job_id.action, reason))),
         ]
         if place is None:

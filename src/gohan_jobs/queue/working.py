@@ -75,10 +75,16 @@ class WorkerTransactions(Builder):
             ),
         )
 
-    def abandon(self, fence: Fence, job_id: JobId, path: ResourcePath, tenant: str) -> Transaction:
-        """As :meth:`drop`, of a job whose stack may exist though no record will name it."""
+    def abandon(
+        self, fence: Fence, job_id: JobId, path: ResourcePath, tenant: str, *, marked: bool = False
+    ) -> Transaction:
+        """As :meth:`drop`, of a job whose stack may exist though no record will name it.
+
+        Of a config that was marked for deletion, the stack may go; else it is an orphan unless its
+        type is deleted in one step (``rules`` 16).
+        """
         dropped = self.drop(fence, job_id)
-        repair = Repair(tenant=tenant, job=str(job_id), dropped=True)
+        repair = Repair(tenant=tenant, job=str(job_id), dropped=not marked)
         ask = Put(self.own.repair(path), self.own.dumps(repair))
         return Transaction(dropped.compares, (*dropped.success, ask))
 

@@ -23,6 +23,7 @@ from gohan_jobs.handlers import Done, GiveUp
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.planning import HEAT_HANDLER
 from gohan_jobs.queue import Finish, Queue
+from gohan_jobs.records import Action
 from gohan_jobs.redaction import Redactor
 from gohan_jobs.stores.base import Entry, Put, Transaction, TransactionResult
 from gohan_jobs.worker.claim import Claim
@@ -145,7 +146,9 @@ class Endings:
         if preempted or not self._may_have_stack(claim):
             dropped = self._queue.drop(claim.fence, claim.job_id)
         else:
-            dropped = self._queue.abandon(claim.fence, claim.job_id, path, _tenant_of(claim))
+            dropped = self._queue.abandon(
+                claim.fence, claim.job_id, path, _tenant_of(claim), marked=_deletes(claim)
+            )
 
         def told(result: TransactionResult) -> None:
             if result.succeeded:
@@ -154,8 +157,16 @@ class Endings:
         return Ending(item=item, path=path, transaction=dropped, told=told)
 
     def _may_have_stack(self, claim: Claim) -> bool:
-        began = claim.touched or claim.notes.begun
-        return began and claim.job_id.handler == HEAT_HANDLER
+        """Whether there may be a stack that no record names.
+
+        Those that made it were told to stop, and left it to the delete, which may be the only one
+        to know of it, begun or not.
+        """
+        if claim.job_id.handler != HEAT_HANDLER:
+            return False
+        if _deletes(claim):
+            return claim.own_stack is None or not claim.own_stack.stack_id
+        return claim.touched or claim.notes.begun
 
     def hand_back(self, item: Returned, after: float, reason: str, *, retries: int = 0) -> Ending:
         """Give a job back to the queue, unfinished."""
@@ -226,6 +237,10 @@ class Endings:
 
 def _nothing_left(_result: TransactionResult) -> None:
     """Whatever became of it, there is nothing to be told."""
+
+
+def _deletes(claim: Claim) -> bool:
+    return claim.job_id.action == Action.LOGICAL_DELETE
 
 
 def _path_of(claim: Claim) -> ResourcePath:
