@@ -157,18 +157,8 @@ def a_restart_writes_nothing(site: Site) -> Iterator[str]:
     """
     if site.features.manager.orphans == "delete" and _orphans(site):
         return
-    empty = _orphans_without_a_stack(site)
     revision = site.restart()
-    for change in changes_after(_history(site), revision):
-        if not any("delete /" in change and change.endswith(path) for path in empty):
-            yield f"restart: {change}"
-
-
-def _orphans_without_a_stack(site: Site) -> list[str]:
-    """Their last job ended before it made any; a new leader finds that out, and forgets them."""
-    stacks = {stack.name for stack in _stacks(site)}
-    paths = {str(site.world.path(each)): _stack_name(each) for each in RESOURCES}
-    return [path for path in _orphans(site) if paths[path] not in stacks]
+    yield from map("restart: {}".format, changes_after(_history(site), revision))
 
 
 def _history(site: Site) -> list[tuple[Event, ...]]:

@@ -6,10 +6,12 @@ import pytest
 
 from gohan_jobs.bookkeeping import Bookkeeping, Repair
 from gohan_jobs.events import JobCancelled, OrphanFound
+from gohan_jobs.handlers import Done, Later
 from gohan_jobs.keys import Place
-from gohan_jobs.lifecycle import Role
+from gohan_jobs.lifecycle import Lifecycle, Role
 from gohan_jobs.orchestrators.simulated import Outcome
 from gohan_jobs.records import ResourceRef
+from gohan_jobs.schemas import Schema, Schemas
 from worlds import DISK, NETWORK, PORT, TEMPLATES, TENANT, World
 
 
@@ -155,6 +157,47 @@ def test_an_orphan_whose_stack_is_known_keeps_its_records() -> None:
     assert records == world.under("/esi-worker/")
     assert 1 == len(world.under("/gohan-jobs/orphans/"))
     assert {} == world.under("/gohan-jobs/repairs/")
+
+
+ZONE = ResourceRef("zone", "z1")
+
+
+def unmade_world() -> tuple[World, Lifecycle]:
+    """A world whose config went while its job ran, which makes no stack, and its worker."""
+    zone = Schema(
+        type="zone", prefix="v2.0/zones", templates={"dns_worker": "Cdisk"}, two_step_deletion=True
+    )
+    slow = {"dns_worker": lambda _: Later(after=300.0, resume=lambda _: Done())}
+    world = World(schemas=Schemas([zone]), roles=(Role.MANAGER,))
+    worker = world.peer(roles=(Role.WORKER,), seed=7, handlers=slow)
+    world.write(ZONE)
+    world.step_until(lambda: list(world.places().values()) == [str(Place.WORKING)], worker)
+    world.remove_config(ZONE)
+    world.pass_time(5.0, worker)
+    assert 1 == len(world.under("/gohan-jobs/orphans/"))
+    return world, worker
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_orphan_that_no_job_has_made_is_forgotten(*, restarted: bool) -> None:
+    """As soon as the last job has ended; by whoever leads then."""
+    world, worker = unmade_world()
+    if restarted:
+        world.lifecycle.close()
+        world.lifecycle = world.peer(seed=8)
+    world.pass_time(400.0, worker)
+    assert {} == {**world.under("/gohan-jobs/orphans/"), **world.under("/esi-worker/")}
+    assert ({}, 1) == (world.under("/jobs/"), len(world.told(OrphanFound)))
+
+
+def test_an_orphan_whose_config_came_back_is_none() -> None:
+    """It is not one any more when the last job ends: nothing is forgotten."""
+    world, worker = unmade_world()
+    world.write(ZONE)
+    world.pass_time(700.0, worker)
+    assert ("MODIFY_COMPLETED", 1, "") == world.outcome(ZONE)  # there might have been a stack
+    assert world.processed(ZONE) is not None
+    assert {} == {**world.under("/gohan-jobs/orphans/"), **world.under("/jobs/")}
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -13,6 +13,7 @@ from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.drafting import Drafting
 from gohan_jobs.manager.holds import Holds
 from gohan_jobs.manager.lineup import Lineup
+from gohan_jobs.manager.unmade import Unmade
 from gohan_jobs.manager.vetoes import Vetoes
 from gohan_jobs.planning import (
     Enqueue,
@@ -56,11 +57,13 @@ class Intake:
         self._vetoes = Vetoes(desk, self._holds, admission)
         self._lineup = Lineup(desk)
         self._assumed: list[Draft] = []
+        self.unmade: Unmade = Unmade(desk, self._lineup)
 
     def clear(self) -> None:
         """Forget everything, before all is read again."""
         self._lineup.clear()
         self._assumed.clear()
+        self.unmade.clear()
         self._holds.clear()
 
     def held(self, path: ResourcePath, entry: Entry) -> None:
@@ -188,6 +191,8 @@ class Intake:
         if isinstance(plan, Forget) and desk.estate.stack_problem(path):
             # There may be a stack, and what can't be read is never deleted (``rules`` 10, 16).
             plan = Orphaned(reason="its stack's record can't be read", collapse=plan.collapse)
+        if isinstance(plan, Orphaned):
+            self.unmade.note(path, resource)
         if isinstance(plan, Orphaned | Enqueue) and self._is_kept(path) and not plan.collapse:
             self._holds.let_go(path)
             return None  # known, and told

@@ -218,6 +218,7 @@ class Manager:
             or self._intake.step()
             or self._reports.step()
             or self._repairs.step()
+            or self._intake.unmade.step()  # what workers know of stacks was taken in before
             or self._desk.timers.run(self._clock.now())
         )
 
