@@ -137,11 +137,13 @@ class History:
         path = self._keys.path_in(self._keys.config, event.key)
         if path is None or self._keys.is_template(path):
             return
-        known = self._versions.setdefault(path, [])
         if event.entry is None:
-            for each in known:
+            if path not in self._versions:
+                self._problem(f"{event.key} removed, of which nothing was heard before")
+            for each in self._versions.get(path, ()):
                 each.followed = True
             return
+        known = self._versions.setdefault(path, [])
         try:
             version, unreadable = self._codec.config(event.key, event.entry.value).version, False
         except GohanJobsError:

@@ -72,6 +72,18 @@ def test_what_is_no_ones_business() -> None:
     )
 
 
+def test_a_config_that_is_removed_and_never_was() -> None:
+    """Whoever told of the history has passed over something."""
+    with MemoryStore() as store:
+        store.transact(Transaction((), (_CONFIG,)))
+        removed = store.transact(Transaction((), (Delete(_CONFIG.key),))).revision
+        batch = store.watch("", removed).poll()
+    assert batch is not None
+    assert [f"{removed}: {_CONFIG.key} removed, of which nothing was heard before"] == list(
+        problems_of([batch.events], SCHEMAS)
+    )
+
+
 def test_two_claims() -> None:
     """Of one job at a time, and without a lease."""
     assert [
