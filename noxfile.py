@@ -30,7 +30,6 @@ USES = {
 """What is there without any extra, and what each of them adds."""
 IMPORTANT = ("etcd3", "grpc", "heatclient", "jinja2", "prometheus_client", "pytest", "yaml")
 QUICK = ["-n", "2", "-m", "not heat and not slow"]
-QUICK_WITHOUT_ETCD = ["-n", "2", "-m", "not heat and not slow and not etcd"]
 OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 # Where both parts run, no test does twice: `tests` measures coverage, and `full` adds the rest.
@@ -87,15 +86,15 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *arguments)
 
 
-OTHER_PYTHONS = [version for version in _pythons() if version != OWN_PYTHON]
-
-
-@nox.session(python=OTHER_PYTHONS)
+@nox.session(python=[version for version in _pythons() if version != OWN_PYTHON])
 def versions(session: nox.Session) -> None:
-    """The same on every other Python that is found; between the oldest and the newest no etcd."""
+    """The same on every other Python that is found; of etcd what the store has to do."""
     _install(session, "tests")
-    quick = QUICK if session.python == OTHER_PYTHONS[-1] else QUICK_WITHOUT_ETCD
-    session.run("pytest", *(session.posargs or quick))
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("pytest", "-n", "2", "-m", "not heat and not slow and not etcd")
+    session.run("pytest", "-n", "2", "tests/test_etcd_store.py")
 
 
 @nox.session
@@ -105,12 +104,15 @@ def full(session: nox.Session) -> None:
     # One more than there are processors, usually: these wait for servers and leases a lot.
     arguments = ["-n", "3", *session.posargs]
     if SHARED_COVERAGE:
-        arguments += ["-m", "heat or slow"]
+        arguments += ["-m", "(heat or slow) and not repeated"]
     else:
+        arguments += ["-m", "not repeated"]
         session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *arguments)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+    if not session.posargs:
+        session.run("pytest", "-n", "2", "-m", "repeated")
 
 
 @nox.session

@@ -46,6 +46,7 @@ def test_everything_comes_right(seed: int) -> None:
     assert [] == fuzz(seed), f"python tests/fuzz.py --seed {seed} --verbose"
 
 
+@pytest.mark.repeated
 @pytest.mark.slow
 def test_everything_comes_right_more_often() -> None:
     """The same, with more seeds."""

@@ -17,6 +17,7 @@ from history import changes_after, problems_of
 from simulated_estate import SCENARIOS, SCHEMAS, settled, simulate
 
 _CHUNKS = 4
+_REPEATED = [pytest.mark.slow, pytest.mark.repeated]
 _LATE = {"lag": 0.3, "meddling": 0.2}
 
 
@@ -90,7 +91,7 @@ def test_without_a_fault(name: str) -> None:
 
 @pytest.mark.parametrize(
     "chunk",
-    [0, *(pytest.param(chunk, marks=pytest.mark.slow) for chunk in range(1, _CHUNKS))],
+    [0, *(pytest.param(chunk, marks=_REPEATED) for chunk in range(1, _CHUNKS))],
 )
 @pytest.mark.parametrize("fault", Fault)
 def test_a_fault_at_every_call(fault: Fault, chunk: int) -> None:
@@ -117,6 +118,7 @@ def _leads(event: Event) -> bool:
     return isinstance(event, LeaderElected)
 
 
+@pytest.mark.repeated
 @pytest.mark.slow  # the quick part has every call in turn
 @pytest.mark.parametrize("seed", range(0, 500, 50))
 @pytest.mark.parametrize("name", ["overlap", "everything"])
