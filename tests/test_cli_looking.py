@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -744,6 +745,21 @@ def test_signals_end_it_quietly() -> None:
             reached = True
         assert not reached
     assert before == signal.getsignal(signal.SIGTERM)
+
+
+def test_an_interrupted_lock_ends_it_quietly_too() -> None:
+    """Interrupted while it takes a lock, Python says that it was not locked; other errors stay."""
+
+    def interrupted() -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            threading.Lock().release()
+
+    with ended_quietly():
+        interrupted()
+    with pytest.raises(RuntimeError, match="unlocked"), ended_quietly():
+        threading.Lock().release()
 
 
 def test_etcd_is_named_if_it_does_not_answer(at: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,5 +45,10 @@ def terminated_as_interrupted() -> Iterator[None]:
 @contextlib.contextmanager
 def ended_quietly() -> Iterator[None]:
     """Have SIGTERM and SIGINT end what is within, which is then done: for what goes on and on."""
-    with contextlib.suppress(KeyboardInterrupt), terminated_as_interrupted():
-        yield
+    try:
+        with contextlib.suppress(KeyboardInterrupt), terminated_as_interrupted():
+            yield
+    except RuntimeError as error:
+        # Python's own locks answer to an interruption at a bad moment with an error of theirs.
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
