@@ -101,8 +101,7 @@ def versions(session: nox.Session) -> None:
 def full(session: nox.Session) -> None:
     """Everything, a real Heat and a real Keystone included, with the coverage of every branch."""
     _install(session, "tests")
-    # One more than there are processors, usually: these wait for servers and leases a lot.
-    arguments = ["-n", "3", *session.posargs]
+    arguments = ["-n", "2", *session.posargs]
     if SHARED_COVERAGE:
         arguments += ["-m", "(heat or slow) and not repeated"]
     else:
