@@ -9,7 +9,7 @@ code::
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -18,7 +18,7 @@ import attrs
 
 from gohan_jobs.codec.strict_json import Refused
 from gohan_jobs.codec.strict_json import parse as parse_json
-from gohan_jobs.exceptions import InvalidSchema, MappingSyntaxError, Problem
+from gohan_jobs.exceptions import InvalidSchema, MappingError, MappingSyntaxError, Problem
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.mapping import (
     Choice,
@@ -30,9 +30,12 @@ from gohan_jobs.mapping import (
     Nested,
     Output,
     RemoteField,
+    Scope,
     Version,
     parse,
+    template_id,
 )
+from gohan_jobs.records import ResourceRef
 
 __all__ = ["HEAT_WORKER", "Schema", "Schemas"]
 
@@ -238,6 +241,40 @@ class Schemas:
         """The relations of a type; empty if there is no such type."""
         schema = self._by_type.get(type)
         return {} if schema is None else schema.relations
+
+    def template_of(
+        self,
+        resource: ResourceRef,
+        handler: str,
+        body: Mapping[str, Any],
+        version: int,
+        lookup: Callable[[str, str], Mapping[str, Any] | None],
+    ) -> str:
+        """Id of the template that a resource's job of a handler needs; empty if none can be told.
+
+        Args:
+            resource: the resource.
+            handler: whose template mapping.
+            body: the resource's config.
+            version: of that config.
+            lookup: gives the body of a type's resource, by its id; None if it is not there.
+        """
+        schema = self._by_type.get(resource.resource_type)
+        tree = None if schema is None else schema.templates.get(handler)
+        if tree is None:
+            return ""
+        scope = Scope(
+            resource=resource,
+            body=body,
+            version=version,
+            lookup=lookup,
+            relations=self.relations_of,
+            where=f"template of {handler}",
+        )
+        try:
+            return template_id(tree, scope) or ""
+        except MappingError:
+            return ""
 
     def resolve(self, path: ResourcePath) -> tuple[Schema, str] | None:
         """Whose path it is: the schema with that prefix, and the resource's id.

@@ -16,13 +16,12 @@ from gohan_jobs.exceptions import (
     Compacted,
     GohanJobsError,
     InvalidRecord,
-    MappingError,
     OrchestratorError,
     StoreError,
 )
 from gohan_jobs.inspection.queued import at_one_revision, read
 from gohan_jobs.keys import JobId, Place
-from gohan_jobs.mapping import ParsedTemplate, Scope, template_id
+from gohan_jobs.mapping import ParsedTemplate
 from gohan_jobs.orchestrators.base import Orchestrator
 from gohan_jobs.queue import Queue
 from gohan_jobs.records import ConfigRecord, HeatTemplate, ResourceRef
@@ -274,17 +273,10 @@ class _Look:
 
         for resource, record in bodies.items():
             schema = self._schemas.by_type(resource.resource_type)
-            for tree in () if schema is None or record.deleting else schema.templates.values():
-                scope = Scope(
-                    resource=resource,
-                    body=record.body,
-                    version=record.version,
-                    lookup=lookup,
-                    relations=self._schemas.relations_of,
-                    where="template",
+            for handler in () if schema is None or record.deleting else schema.templates:
+                yield self._schemas.template_of(
+                    resource, handler, record.body, record.version, lookup
                 )
-                with contextlib.suppress(MappingError):
-                    yield (None if tree is None else template_id(tree, scope)) or ""
 
     def _wrong(self, entry: Entry) -> str:
         """Why a heat_template can't be used; empty if it can."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from gohan_jobs.codec import Codec
-from gohan_jobs.exceptions import InvalidKey, InvalidRecord, MappingError
+from gohan_jobs.exceptions import InvalidKey, InvalidRecord
 from gohan_jobs.inspection.explanations import Explanation
-from gohan_jobs.mapping import Scope, template_id
 from gohan_jobs.records import ResourceRef, StateRecord, WorkerState
 from gohan_jobs.schemas import HEAT_WORKER, Schemas
 from gohan_jobs.stores.base import Entry, Reader
@@ -41,9 +40,7 @@ def template_meant(
         config: its config; None if there is none.
         state: its result.
     """
-    schema = schemas.by_type(ref.resource_type)
-    tree = None if schema is None else schema.templates.get(HEAT_WORKER)
-    if tree is None or config is None or state is None or state.worker_state not in _OF_HEAT:
+    if config is None or state is None or state.worker_state not in _OF_HEAT:
         return ""
 
     def body(kind: str, identity: str) -> dict[str, object] | None:
@@ -54,15 +51,8 @@ def template_meant(
 
     try:
         record = codec.config(config.key, config.value)
-        scope = Scope(
-            resource=ref,
-            body=record.body,
-            version=record.version,
-            lookup=body,
-            relations=schemas.relations_of,
-        )
-        return template_id(tree, scope) or ""
-    except (InvalidKey, InvalidRecord, MappingError):
+        return schemas.template_of(ref, HEAT_WORKER, record.body, record.version, body)
+    except (InvalidKey, InvalidRecord):
         return ""  # it can't be told
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import attrs
 
 from gohan_jobs.bookkeeping import Band, JobNotes
-from gohan_jobs.exceptions import MappingError
 from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.manager.desk import Desk
-from gohan_jobs.mapping import Scope, template_id
 from gohan_jobs.records import Job
 from gohan_jobs.stores.base import Compare, Entry, Put, Transaction
 
@@ -60,22 +58,9 @@ class Foreigners:
     def _template(self, job: Job) -> str:
         """The template that a job needs, as its schema says; empty if none can be told."""
         desk = self._desk
-        schema = desk.schemas.by_type(job.resource_type)
-        tree = None if schema is None else schema.templates.get(job.handler)
-        if tree is None:
-            return ""
-        scope = Scope(
-            resource=job.resource,
-            body=job.resource_input,
-            version=job.version,
-            lookup=desk.estate.body,
-            relations=desk.schemas.relations_of,
-            where=f"template of {job.handler}",
+        return desk.schemas.template_of(
+            job.resource, job.handler, job.resource_input, job.version, desk.estate.body
         )
-        try:
-            return template_id(tree, scope) or ""
-        except MappingError:
-            return ""
 
     def tidy(self, job_id: JobId, older: tuple[Place, Entry], newer: tuple[Place, Entry]) -> None:
         """Of two places of a job, which a dying worker could leave, only the later one counts."""
