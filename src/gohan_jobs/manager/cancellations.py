@@ -152,12 +152,10 @@ class Cancellations:
         """Let a job fail, and take the request back; its dependants come next (``rules`` 14)."""
         desk = self._desk
         state = desk.failure_of(job, reason)
-        if fail_job(desk, job, reason, state, also=taken_back(asked)):
+        failed = fail_job(desk, job, reason, state, also=taken_back(asked))
+        if failed:
             desk.tell(job, JobCancelled, reason=reason)
-            return True
-        desk.refresh(job.path)
-        desk.refresh_job(job)
-        return False
+        return failed
 
     # What comes of it.
 

@@ -179,12 +179,10 @@ class Failures:
             return self._cancel(job, reason, self.result_of(job, reason))
         desk = self._desk
         state = desk.failure_of(job, reason)
-        if not fail_job(desk, job, reason, state, cause=cause):
-            desk.refresh(job.path)
-            desk.refresh_job(job)
-            return False
-        desk.tell(job, JobCancelled, reason=reason)
-        return True
+        failed = fail_job(desk, job, reason, state, cause=cause)
+        if failed:
+            desk.tell(job, JobCancelled, reason=reason)
+        return failed
 
     # Holding.
 
@@ -291,7 +289,7 @@ def fail_job(
         also: what goes with it.
 
     Returns:
-        Whether it is done.
+        Whether it is done; if not, what is known of the job and its resource is read again.
     """
     for published in (state, None) if state is not None else (None,):
         fail = desk.queue.fail(
@@ -308,6 +306,8 @@ def fail_job(
         if result.succeeded:
             desk.board.move(job, Place.FINISHED, result.revision)
             return True
+    desk.refresh(job.path)
+    desk.refresh_job(job)
     return False
 
 

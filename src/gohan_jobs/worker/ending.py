@@ -147,7 +147,7 @@ class Endings:
             dropped = self._queue.drop(claim.fence, claim.job_id)
         else:
             dropped = self._queue.abandon(
-                claim.fence, claim.job_id, path, _tenant_of(claim), marked=_deletes(claim)
+                claim.fence, claim.job_id, path, _tenant_of(claim), marked=_is_of_mark(claim)
             )
 
         def told(result: TransactionResult) -> None:
@@ -164,7 +164,7 @@ class Endings:
         """
         if claim.job_id.handler != HEAT_HANDLER:
             return False
-        if _deletes(claim):
+        if _is_of_mark(claim):
             return claim.own_stack is None or not claim.own_stack.stack_id
         return claim.touched or claim.notes.begun
 
@@ -239,7 +239,8 @@ def _nothing_left(_result: TransactionResult) -> None:
     """Whatever became of it, there is nothing to be told."""
 
 
-def _deletes(claim: Claim) -> bool:
+def _is_of_mark(claim: Claim) -> bool:
+    """Whether the job does what a config marked for deletion asks for."""
     return claim.job_id.action == Action.LOGICAL_DELETE
 
 

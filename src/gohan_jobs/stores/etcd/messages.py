@@ -185,9 +185,6 @@ _TARGETS = {
 }
 
 
-_CREATED, _CHANGED = Target.CREATE_REVISION, Target.MOD_REVISION
-
-
 def transaction_request(rpc: Any, transaction: Transaction) -> Any:
     """The TxnRequest that a transaction is."""
     request = rpc.TxnRequest()
@@ -227,17 +224,10 @@ def _linearize(rpc: Any, request: Any) -> None:
 
 
 def _compare(message: Any, compare: Compare) -> None:
-    target = compare.target
     message.key = to_bytes(compare.key)
-    if target is _CREATED:  # nearly all are of these two
-        message.target, message.create_revision = 1, compare.operand
-    elif target is _CHANGED:
-        message.target, message.mod_revision = 2, compare.operand
-    else:
-        message.target = _TARGETS[target]
-        setattr(message, target.value, compare.operand)
-    if compare.comparison is not Comparison.EQUAL:  # which is etcd's default
-        message.result = _COMPARISONS[compare.comparison]
+    message.result = _COMPARISONS[compare.comparison]
+    message.target = _TARGETS[compare.target]
+    setattr(message, compare.target.value, compare.operand)
 
 
 def _operations(rpc: Any, add: Callable[[], Any], steps: tuple[Operation, ...]) -> None:
