@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeAlias
-
-import attrs
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
 
 from fuzz_site import RESOURCES, Site
 from gohan_jobs.bookkeeping import Bookkeeping
-from gohan_jobs.orchestrators.simulated.stack import SimulatedStack
 from gohan_jobs.records import ConfigRecord, ResourceRef, StateRecord
+from gohan_jobs.rendering import stack_name
 from gohan_jobs.stores.base import Event
+from gohan_jobs.testing.outcomes import Look, look
 from history import changes_after, problems_of
 from worlds import TENANT
 
@@ -28,30 +27,12 @@ _EXCUSES: Final = ("cancelled", "no output", "no stack", "neither", "not there",
 """Of errors that come of what Gohan or an operator did."""
 
 
-@attrs.frozen
-class _Stack:
-    name: str
-    end: str
-    versions: str
-    parameters: Mapping[str, Any]
-
-
-def _look(stack: SimulatedStack) -> _Stack:
-    versions = ",".join(tag.split(":")[1] for tag in stack.tags)
-    end = str(stack.status).rpartition("_")[2]
-    return _Stack(stack.name, end, versions, dict(stack.blueprint.parameters.given))
-
-
-def _stacks(site: Site) -> list[_Stack]:
-    return list(site.world.heat.stacks(TENANT, _look))
-
-
-def _stack_name(resource: ResourceRef) -> str:
-    return f"{resource.resource_type}_{resource.resource_id}"
+def _stacks(site: Site) -> list[Look]:
+    return list(site.world.heat.stacks(TENANT, look))
 
 
 def _orphans(site: Site) -> set[str]:
-    prefix = Bookkeeping(site.world.keys).orphan("")  # type: ignore[arg-type] # what all begin with
+    prefix = Bookkeeping(site.world.keys).orphans_prefix
     return {key.removeprefix(prefix) for key in site.world.under(prefix)}
 
 
@@ -96,7 +77,7 @@ def stacks_are_as_their_configs(site: Site) -> Iterator[str]:
     for resource, config, state in _present(site):
         if state.error or resource.resource_type == "alias":
             continue
-        stack = stacks.get(_stack_name(resource))
+        stack = stacks.get(stack_name(resource))
         found = stack and (stack.end, stack.versions, stack.parameters.get("name"))
         expected = ("COMPLETE", str(config.version), config.body["name"])
         if config.marked_for_deletion:
@@ -108,7 +89,7 @@ def stacks_are_as_their_configs(site: Site) -> Iterator[str]:
 def every_stack_is_known(site: Site) -> Iterator[str]:
     """``rules`` 11, 16: a stack has a config, or is an orphan that was reported; one a resource."""
     orphans = _orphans(site)
-    known = {_stack_name(resource): resource for resource in RESOURCES}
+    known = {stack_name(resource): resource for resource in RESOURCES}
     for name, count in Counter(stack.name for stack in _stacks(site)).items():
         resource = known.get(name)
         if resource is None or count > 1:

@@ -79,23 +79,33 @@ def _stacks(
 ) -> dict[str, tuple[str, str, str, Mapping[str, Any]]]:
     found: dict[str, tuple[str, str, str, Mapping[str, Any]]] = {}
     for tenant in tenants:
-        for stack in heat.stacks(tenant, _look):
+        for stack in heat.stacks(tenant, look):
             found[stack.name] = (tenant, stack.end, stack.versions, stack.parameters)
     return found
 
 
 @attrs.frozen
-class _Look:
+class Look:
+    """What a stack is like in the end, whichever way led there.
+
+    Attributes:
+        name: its name.
+        end: of its status, how the last operation ended.
+        versions: of the configs in its tags.
+        parameters: that were given.
+    """
+
     name: str
     end: str
     versions: str
     parameters: Mapping[str, Any]
 
 
-def _look(stack: SimulatedStack) -> _Look:
+def look(stack: SimulatedStack) -> Look:
+    """See :class:`Look`; for :meth:`SimulatedHeat.stacks`."""
     versions = ",".join(tag.split(":")[1] for tag in stack.tags)
     end = str(stack.status).rpartition("_")[2]
-    return _Look(stack.name, end, versions, dict(stack.blueprint.parameters.given))
+    return Look(stack.name, end, versions, dict(stack.blueprint.parameters.given))
 
 
 def _kind(worker_state: str, error: str) -> str:
