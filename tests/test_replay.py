@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import attrs
 import pytest
 
 from gohan_jobs.exceptions import InvalidRecord, StackNotFound
@@ -170,6 +171,27 @@ def test_a_life() -> None:
     trace = [TEMPLATE, CREATE, stack("CREATE_COMPLETE"), changed, stack("UPDATE_COMPLETE")]
     assert [*made, "job", "heat update", "heat_stack", "state"] == kinds(trace)
     assert kinds(trace) == kinds([*trace, REMOVED])
+
+
+def of_network(name: str, tenant: str, version: int = 1) -> list[dict[str, Any]]:
+    """A config of a network, and the end of its operation."""
+    path, status = f"v2.0/networks/{name}", "UPDATE" if version > 1 else "CREATE"
+    body = {"id": name, "name": str(version), "tenant_id": tenant}
+    ended = stack(f"{status}_COMPLETE", id=f"network:{name}", stack_id=f"network_{name}")
+    ended["value"]["tenant_id"] = tenant
+    return [config(path, body, version), ended | {"key": f"/esi-worker/heat_stacks/{path}"}]
+
+
+def test_stacks_of_many_tenants_end_when_the_trace_says() -> None:
+    """Heat is asked about each tenant by itself, at times of their own."""
+    networks = [of_network(f"n{number}", f"t{number}") for number in range(1, 9)]
+    trace = [TEMPLATE, *(config for config, _ in networks)]
+    begun = ["job", "heat create"] * len(networks)
+    assert begun == kinds(trace)
+    for _, ended in networks:
+        trace.append(ended)
+        begun += ["heat_stack", "state"]
+        assert begun == kinds(trace)
 
 
 def test_a_deletion() -> None:
@@ -378,6 +400,7 @@ def test_scripted_heat_does_nothing_by_itself() -> None:
     assert ([made.id], True) == ([*heat.observe([made])], made.in_progress)
     output = StackOutput(output_key="k", output_value=1, description="")
     assert heat.end("s", "CREATE_COMPLETE", "why", (output,))
+    assert {"other": None} == heat.observe([attrs.evolve(made, id="other", name="other")])
     assert (1, (output,)) == (heat.unseen, heat.outputs(made))
     found = heat.observe([made])[made.id]
     assert found is not None

@@ -61,9 +61,6 @@ class ScriptedHeat:
     """An orchestrator whose operations end when it is told, and as it is told.
 
     It checks nothing: a recorded template may need resource types that nobody has any more.
-
-    Attributes:
-        unseen: operations that have ended and that nobody has looked at yet.
     """
 
     request_timeout: float = 1.0
@@ -71,7 +68,12 @@ class ScriptedHeat:
     def __init__(self) -> None:
         self._stacks: dict[tuple[str, str], _Scripted] = {}
         self._count = 0
-        self.unseen: int = 0
+        self._unseen: set[str] = set()
+
+    @property
+    def unseen(self) -> int:
+        """Stacks whose operation has ended, which nobody has looked at yet."""
+        return len(self._unseen)
 
     def end(self, name: str, status: str, reason: str, outputs: tuple[StackOutput, ...]) -> bool:
         """End the operation under way on a stack; whether there was one."""
@@ -85,7 +87,7 @@ class ScriptedHeat:
             else:
                 scripted.stack = attrs.evolve(scripted.stack, status=status, status_reason=reason)
                 scripted.outputs = outputs
-            self.unseen += 1
+            self._unseen.add(scripted.stack.id)
             return True
         return False
 
@@ -122,7 +124,7 @@ class ScriptedHeat:
 
     def observe(self, stacks: Sequence[Stack]) -> Mapping[str, Stack | None]:
         """How they are."""
-        self.unseen = 0
+        self._unseen.difference_update(stack.id for stack in stacks)
         return {stack.id: self.find(stack.tenant, stack.name) for stack in stacks}
 
     def outputs(self, stack: Stack) -> tuple[StackOutput, ...]:
