@@ -194,6 +194,20 @@ def test_stacks_of_many_tenants_end_when_the_trace_says() -> None:
         assert begun == kinds(trace)
 
 
+def test_an_operation_lasts_until_the_trace_ends_it() -> None:
+    """However much happens meanwhile: what time that takes here says nothing of Heat's."""
+    body = template("network", {"heat_timeout": {"constant": 1}})
+    limited = config("v2.0/heat_templates/network", body | {"template_file": "a: b"})
+    others = [row for version in range(1, 501) for row in of_network("other", "t", version)]
+    slow = of_network("slow", "t")
+    rows = list(replay([limited, slow[0], *others, slow[1]], make_schemas()))
+    assert [501, ""] == [
+        len({json.dumps(row["value"]) for row in rows if row["kind"] == "job"}),
+        *{row["value"]["error"] for row in rows if row["kind"] == "state"},
+    ]
+    assert "/state/v2.0/networks/slow" == rows[-1]["key"]
+
+
 def test_a_deletion() -> None:
     """Marked, and then gone."""
     marked = config(NETWORK, CREATE["value"]["body"], 2)

@@ -42,6 +42,7 @@ from gohan_jobs.worker import WorkerOptions
 __all__ = ["ScriptedHeat", "replay", "replay_lines"]
 
 _SETTLE = 2.0
+_PATIENCE = 60.0
 _NEVER = 1e12
 
 _KINDS = {
@@ -245,9 +246,11 @@ class _Replay:
             clock=self._clock,
             codec=self._codec,
             hooks=(self._hear,),
-            # An operation that has ended ends its job, a failed deletion too.
+            # An operation lasts until the trace ends it, and ends its job: a failed deletion, too.
             handlers={
-                HEAT_HANDLER: HeatHandler(self._heat, codec=self._codec, delete_attempts=0),
+                HEAT_HANDLER: HeatHandler(
+                    self._heat, codec=self._codec, margin=_NEVER, delete_attempts=0
+                ),
                 **answering(schemas, handlers),
             },
             manager=ManagerOptions(hold_time=_NEVER),
@@ -295,12 +298,13 @@ class _Replay:
         return parsed.path
 
     def _settle(self) -> None:
+        patience = self._clock.now() + _PATIENCE  # nobody may wait for it any more
         while True:
             worked = self._lifecycle.step()
             self._collect()
             if worked:
                 continue
-            if not self._heat.unseen:
+            if not self._heat.unseen or self._clock.now() > patience:
                 return
             due = self._lifecycle.due
             self._clock.advance(_SETTLE if due is None else max(due - self._clock.now(), 0.0))
