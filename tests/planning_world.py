@@ -61,7 +61,6 @@ class World:
         self.keys = self.codec.keys
         self.estate = Estate(self.codec, schemas)
         self.board = Board()
-        self.held: set[ResourcePath] = set()
         self.suffix = suffixes()
         self.revision = 0
         self.planned: list[Any] = []
@@ -69,7 +68,7 @@ class World:
     @property
     def view(self) -> View:
         """What planning asks."""
-        return View(self.estate, self.board, self.held)
+        return View(self.estate, self.board)
 
     def entry(self, key: str, value: bytes, created: int | None = None) -> Entry:
         """A record as stored by the next write."""

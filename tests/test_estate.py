@@ -14,7 +14,7 @@ from gohan_jobs.planning import KnownState
 from gohan_jobs.records import ProcessedConfig, ResourceRef, StateRecord, WorkerState
 from gohan_jobs.records.outcomes import failed
 from jobs_made import job_id, tracked
-from planning_types import NETWORK, NOTE, PORT, TAG, make_world, template
+from planning_types import NETWORK, NOTE, TAG, make_world, template
 from planning_world import World
 
 NET = ResourcePath(NETWORK)
@@ -176,7 +176,6 @@ def test_the_view_answers_from_estate_and_board() -> None:
     world.state(NETWORK, StateRecord(worker_state=WorkerState.CREATED, version=3))
     job = tracked(job_id("port:p1"), references=["network:n1"])
     world.board.add(job)
-    world.held.add(NET)
     view = world.view
     assert {"id": "n1"} == view.body("network", "n1")
     assert view.processed(NET) is None
@@ -186,4 +185,3 @@ def test_the_view_answers_from_estate_and_board() -> None:
     assert [job.job_id] == [known.job_id for known in view.jobs_of(job.resource)]
     referring = view.jobs_referring_to(ResourceRef("network", "n1"))
     assert [job.job_id] == [known.job_id for known in referring]
-    assert [True, False] == [view.held(NET), view.held(ResourcePath(PORT))]

@@ -94,6 +94,57 @@ def test_a_new_leader_writes_nothing_and_keeps_the_deadline() -> None:
     assert "READ_ERROR" == (world.outcome(PORT) or ("",))[0]
 
 
+def test_a_config_whose_result_went_is_held_again_as_it_was() -> None:
+    """It was planned once; its template is gone by now: a restart writes nothing, the wait ends."""
+    world = World(manager=_LONG)
+    world.write(NETWORK, {"name": "blue"})
+    world.pass_time(5)
+    world.delete(world.keys.config_of(world.keys.template_path("network")))
+    world.delete(world.keys.state_of(world.path(NETWORK)))
+    world.restart()
+    world.settle()
+    before, start = _held(world, NETWORK), world.store.revision()
+    world.restart()
+    world.settle()
+    written = {write.key for write in world.history() if write.revision > start}
+    assert {world.keys.leader} == {key for key in written if "/workers/" not in key}
+    assert before is not None
+    assert before == _held(world, NETWORK)
+    world.pass_time(600)
+    assert "READ_ERROR" == (world.outcome(NETWORK) or ("",))[0]
+
+
+def test_a_held_config_written_again_as_it_was_goes_on_waiting() -> None:
+    """A resync of Gohan's is no news: else one a minute, and nobody would ever be told."""
+    world = _holding(manager=ManagerOptions())
+    before = _held(world)
+    world.pass_time(40)
+    world.write(PORT, _PORT)
+    world.settle()
+    after = _held(world)
+    assert before is not None
+    assert after is not None
+    assert attrs.evolve(before, config_mod=after.config_mod) == after
+    assert before.config_mod < after.config_mod
+    world.pass_time(21)
+    assert "READ_ERROR" == (world.outcome(PORT) or ("",))[0]
+    assert 1 == len(world.told(ConfigHeld))
+
+
+def test_a_held_config_whose_body_changes_has_a_hold_of_its_own() -> None:
+    """Also if its version does not, as where versions are not counted."""
+    world = _holding()
+    before = _held(world)
+    world.pass_time(5)
+    world.write(PORT, {**_PORT, "name": "q"})
+    world.settle()
+    after = _held(world)
+    assert before is not None
+    assert after is not None
+    assert (1, True) == (after.version, after.until > before.until)
+    assert 2 == len(world.told(ConfigHeld))
+
+
 def test_a_deadline_that_passed_while_nobody_led_is_over() -> None:
     """After everything has been looked at once: what it waits for may have come."""
     world = _holding(manager=ManagerOptions())

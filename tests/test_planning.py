@@ -24,6 +24,7 @@ from gohan_jobs.planning import (
     Unchanged,
     evaluate_again,
     incarnation_is_current,
+    plan_repair,
     read_error,
 )
 from gohan_jobs.planning import workflow as workflow_module
@@ -99,7 +100,7 @@ def test_a_new_config_is_created() -> None:
 
 
 def test_the_same_version_and_body_again_is_nothing() -> None:
-    """A restart, of Gohan or of the manager, plans nothing: done, running, held or failed."""
+    """A restart, of Gohan or of the manager, plans nothing: done, running or failed."""
     world = make_world()
     plan = world.read(NETWORK, NET)
     assert Unchanged() == world.read(NETWORK, NET)
@@ -110,13 +111,10 @@ def test_the_same_version_and_body_again_is_nothing() -> None:
 
 
 def test_a_missing_state_is_made_up_for() -> None:
-    """No state, no job and no hold: the version is planned again; a hold alone prevents it."""
+    """No state and no job: the version is planned again."""
     world = make_world()
     for identity in ids(world.read(NETWORK, NET)):
         world.gone(identity)
-    world.held.add(world.change(NETWORK).path)
-    assert Unchanged() == world.read(NETWORK, NET)
-    world.held.clear()
     assert ["create:heat_worker"] == actions(world.read(NETWORK, NET))
 
 
@@ -168,6 +166,17 @@ def test_a_config_created_again_is_another_one() -> None:
         world.gone(identity)
     world.estate.drop_config(world.change(NETWORK).path)
     assert 1 == only(world.read(NETWORK, NET, 1)).version
+
+
+def test_a_config_created_again_is_planned_before_its_stack_is_repaired() -> None:
+    """While a resync pauses it waits: a repair would take it for done, and nobody would be told."""
+    world = make_world()
+    made(world, NETWORK, NET)
+    before = plan_repair(world.change(NETWORK), world.view, world.schemas, world.suffix)
+    world.estate.drop_config(ResourcePath(NETWORK))
+    world.write(NETWORK, NET)
+    after = plan_repair(world.change(NETWORK), world.view, world.schemas, world.suffix)
+    assert (True, None) == (isinstance(before, Enqueue), after)
 
 
 def test_incarnations_are_told_by_revisions() -> None:
@@ -314,6 +323,17 @@ def test_an_unfinished_create_makes_the_next_a_modify() -> None:
     assert ("modify", (first,)) == (job.action, job.dependency)
 
 
+def test_an_unfinished_modify_makes_the_next_a_modify() -> None:
+    """Also if the create before it has left no trace: a modify makes a stack, too."""
+    world = make_world()
+    create = world.read(NETWORK, NET)
+    world.move(only(create).id, Place.WORKING)
+    modify = world.read(NETWORK, NET, 2)
+    world.gone(only(create).id)
+    world.move(only(modify).id, Place.WORKING)
+    assert ["modify:heat_worker"] == actions(world.read(NETWORK, NET, 3))
+
+
 def test_a_collapsed_create_leaves_a_create() -> None:
     """Version 2 in the place of version 1, which nobody has begun."""
     world = make_world()
@@ -401,6 +421,17 @@ def test_an_own_output_is_made_by_an_earlier_job_of_the_workflow() -> None:
     plan = world.plan_new(PORT, P1)
     assert isinstance(plan, Hold)
     assert ResourceRef("port", "p1") == plan.missing
+
+
+def test_anothers_output_is_not_made_by_an_earlier_job_of_the_workflow() -> None:
+    """What Heat makes before has the outputs of its own resource only."""
+    world = make_world(heat_worker="Cport", monitoring_worker="Crouter")
+    made(world, NETWORK, NET)
+    others = {"other": "Mnetwork:other_id:id"}
+    world.write("v2.0/heat_templates/router", template("router", others))
+    plan = world.plan_new(PORT, {**P1, "other_id": "n2"})
+    assert isinstance(plan, Hold)
+    assert ResourceRef("network", "n2") == plan.missing
 
 
 def test_a_missing_template_is_held() -> None:

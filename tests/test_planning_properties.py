@@ -93,7 +93,7 @@ def worlds(draw: st.DrawFn) -> World:
 
 def _happen(draw: st.DrawFn, world: World, path: str) -> None:
     """One more thing happened."""
-    what = draw(st.sampled_from(["read", "read", "stack", "state", "move", "remove", "held"]))
+    what = draw(st.sampled_from(["read", "read", "stack", "state", "move", "remove"]))
     if what == "read":
         world.read(path, draw(_bodies), draw(st.integers(-1, 3)), marked=draw(st.booleans()))
     elif what == "stack":
@@ -103,8 +103,6 @@ def _happen(draw: st.DrawFn, world: World, path: str) -> None:
         world.state(path, StateRecord(worker_state=WorkerState.CREATED, version=version))
     elif what == "remove":
         world.remove(path, delete_orphans=draw(st.booleans()))
-    elif what == "held":
-        world.held.add(ResourcePath(path))
     elif len(world.board):
         job = draw(st.sampled_from(list(world.board)))
         world.move(job.job_id, draw(st.sampled_from([None, *Place])))

@@ -19,8 +19,21 @@ from gohan_jobs.events import (
 from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Role, Superseded
 from gohan_jobs.manager import ManagerOptions
+from gohan_jobs.schemas import Schema, Schemas
 from gohan_jobs.stores.base import Delete
-from worlds import ALIAS, DISK, HOT, NETWORK, PORT, QUOTA, TEMPLATES, TENANT, World, ref
+from worlds import (
+    ALIAS,
+    DISK,
+    HOT,
+    NETWORK,
+    PORT,
+    QUOTA,
+    SCHEMAS,
+    TEMPLATES,
+    TENANT,
+    World,
+    ref,
+)
 
 DOCUMENTED = ("/config/", "/esi-worker/", "/jobs/", "/state/", "/monitoring/")
 
@@ -47,13 +60,13 @@ def done_world(**options: Any) -> World:
 
 
 def test_rule_01_a_type_without_versions_is_compared_by_body() -> None:
-    """Public Gohan gives 0 at every update of such a type: a new body is a change all the same."""
+    """Public Gohan gives 1 to a new one, 0 at every update: a new body is a change all the same."""
     world = World()
-    world.write(QUOTA, {"name": "one"}, 0)
-    world.pass_time(5)
-    world.write(QUOTA, {"name": "two"}, 0)
-    world.pass_time(5)
-    assert [("CREATE_COMPLETED", 0, ""), ("MODIFY_COMPLETED", 0, "")] == world.states_of(QUOTA)
+    for version, name in (1, "one"), (0, "two"), (0, "three"):
+        world.write(QUOTA, {"name": name}, version)
+        world.pass_time(5)
+    expected = [("CREATE_COMPLETED", 1, ""), *[("MODIFY_COMPLETED", 0, "")] * 2]
+    assert expected == world.states_of(QUOTA)
 
 
 def test_rule_01_the_same_body_of_such_a_type_is_no_change() -> None:
@@ -223,6 +236,26 @@ def test_rule_05_a_config_with_a_late_reference_is_held() -> None:
     world.write(NETWORK, {"name": "blue"})
     world.pass_time(5)
     assert ("CREATE_COMPLETED", 1, "") == world.outcome(PORT)
+
+
+def test_rule_05_what_it_refers_to_may_be_without_jobs() -> None:
+    """A resource without a template is there as soon as its config is."""
+    disk = Schema(
+        type="disk",
+        prefix="v2.0/disks",
+        relations={"alias_id": "alias"},
+        templates={"heat_worker": "Cdisk"},
+        state_versioning=True,
+    )
+    others = [schema for schema in SCHEMAS if schema.type != "disk"]
+    mappings = {**TEMPLATES["disk"], "name": "Falias+alias_id:name"}
+    world = World(schemas=Schemas([*others, disk]), templates={"disk": mappings})
+    world.write(DISK, {"alias_id": "a1"})
+    world.pass_time(5)
+    assert [ref("alias", "a1")] == [event.missing for event in world.told(ConfigHeld)]
+    world.write(ALIAS, {"name": "blue"})
+    world.pass_time(5)
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(DISK)
 
 
 def test_rule_05_after_the_hold_time_its_state_gets_the_error() -> None:

@@ -176,6 +176,8 @@ class Held:
         config_mod: mod revision of the config that is held; 0: its key is gone, and it is the
             removal that is held.
         version: of the config; of the one processed last, for a removal.
+        digest: of its body, so that one that is only written again, as Gohan does on a resync,
+            goes on waiting (``rules`` 2); empty of what was vetoed.
         reason: why.
         missing: ``<type>:<id>`` of what it waits for; empty for a veto.
         since: time of day, ISO 8601: since when this version is held.
@@ -186,6 +188,7 @@ class Held:
 
     config_mod: int
     version: int = 0
+    digest: str = ""
     reason: str
     missing: str = ""
     since: str

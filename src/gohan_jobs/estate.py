@@ -29,7 +29,7 @@ from gohan_jobs.records import (
 from gohan_jobs.schemas import Schema, Schemas
 from gohan_jobs.stores.base import Entry
 
-__all__ = ["Estate", "StackFact", "StateFact", "digest_of"]
+__all__ = ["Estate", "StackFact", "StateFact", "body_digest", "digest_of"]
 
 _PARSED_BODIES = 4096
 _FAILURES = frozenset(
@@ -79,6 +79,11 @@ def digest_of(codec: Codec, template: Entry) -> str:
         body = codec.config(template.key, template.value).body
     except GohanJobsError:
         return ""
+    return body_digest(body)
+
+
+def body_digest(body: Mapping[str, Any]) -> str:
+    """A digest of a config's body, however its text was spelled."""
     return hashlib.sha256(worker_text(body).encode()).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -23,12 +23,10 @@ class View:
     Attributes:
         estate: the resources.
         board: the unfinished jobs.
-        holds: the paths whose config is held.
     """
 
     estate: Estate
     board: Board
-    holds: Collection[ResourcePath] = ()
 
     def body(self, resource_type: str, resource_id: str) -> Mapping[str, Any] | None:
         """Body of the last config read."""
@@ -61,10 +59,6 @@ class View:
     def jobs_referring_to(self, resource: ResourceRef) -> Iterable[KnownJob]:
         """Unfinished jobs of other resources that refer to it."""
         return self.board.jobs_referring_to(resource)
-
-    def held(self, path: ResourcePath) -> bool:
-        """Whether the resource's config is held."""
-        return path in self.holds
 
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import attrs
 
 from gohan_jobs.bookkeeping import Held
 from gohan_jobs.clock import later_text
+from gohan_jobs.estate import body_digest
 from gohan_jobs.events import ConfigHeld, ConfigSetAside, ConfigVetoed, Event
 from gohan_jobs.exceptions import InvalidRecord
 from gohan_jobs.keys import ResourcePath
@@ -117,12 +118,14 @@ class Holds:
         desk = self._desk
         body = plan.otherwise.processed.body
         reason, missing = desk.scrub(plan.reason, body), desk.scrub(str(plan.missing), body)
-        known = self.of(path, revision)
-        if known is not None and not known.vetoed:
-            return attrs.evolve(known, reason=reason, missing=missing)
+        known, digest = self._desk.held.get(path, (None, 0))[0], body_digest(body)
+        version = plan.otherwise.state.version
+        if known is not None and not known.vetoed and _is_of(known, version, digest):
+            return attrs.evolve(known, config_mod=revision, reason=reason, missing=missing)
         return Held(
             config_mod=revision,
-            version=plan.otherwise.state.version,
+            version=version,
+            digest=digest,
             reason=reason,
             missing=missing,
             since=desk.now_text(),
@@ -135,14 +138,14 @@ class Holds:
         if held is None:
             self.release(path)
             return
-        before = self.of(path, held.config_mod)
+        before = self._desk.held.get(path, (None, 0))[0]
         self._desk.held[path] = held, revision
         self._due.pop(path, None)
         self._set_timer(path, held)
         if not isinstance(draft.plan, Hold):
             self._expect_nothing(path)
             self._tell(path, held, ConfigVetoed, failed=held.tries > 0)
-        elif before is None or before.vetoed:
+        elif before is None or before.vetoed or not _is_of(before, held.version, held.digest):
             self._tell(path, held, ConfigHeld, missing=draft.plan.missing)
 
     def _tell(
@@ -219,3 +222,8 @@ class Holds:
         if self._due.get(path) == due:  # something changed under it
             again = self._desk.clock.now() + _AGAIN
             self._desk.timers.at(again, lambda: self._over(path, due))
+
+
+def _is_of(held: Held, version: int, digest: str) -> bool:
+    """Whether a note is of that version, whichever time it was written."""
+    return (held.version, held.digest) == (version, digest)

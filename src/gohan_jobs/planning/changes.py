@@ -108,8 +108,9 @@ def _already_seen(change: Change, previous: ProcessedConfig, known: Known) -> Pl
         return None
     if previous.deleted != config.deleting or not same_json(previous.body, config.body):
         return None
-    settled = known.state(change.path) is not None or known.held(change.path)
-    return Unchanged() if settled or known.jobs_of(change.resource) else None
+    # What is held is planned again, and held as it is: that writes nothing either.
+    settled = known.state(change.path) is not None or known.jobs_of(change.resource)
+    return Unchanged() if settled else None
 
 
 def _done_before(change: Change, known: Known) -> bool:

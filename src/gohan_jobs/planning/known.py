@@ -120,7 +120,3 @@ class Known(Protocol):
     def jobs_referring_to(self, resource: ResourceRef) -> Iterable[KnownJob]:
         """Unfinished jobs of other resources whose params refer to this one."""
         ...
-
-    def held(self, path: ResourcePath) -> bool:
-        """Whether the resource's config is held."""
-        ...
