@@ -258,6 +258,23 @@ def test_rule_05_what_it_refers_to_may_be_without_jobs() -> None:
     assert ("CREATE_COMPLETED", 1, "") == world.outcome(DISK)
 
 
+def test_rule_05_another_programs_stack_is_waited_for() -> None:
+    """Nobody here has a job that makes it: its record is all that is heard of it."""
+    world = World()
+    world.write(NETWORK, {"name": "blue"})
+    world.pass_time(5)
+    key = world.keys.heat_stack_of(world.path(NETWORK))
+    record = world.text(key)
+    assert record is not None
+    world.delete(key)
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.pass_time(5)
+    assert [ref("network", "n1")] == [event.missing for event in world.told(ConfigHeld)]
+    world.put(key, record)
+    world.pass_time(5)
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(PORT)
+
+
 def test_rule_05_after_the_hold_time_its_state_gets_the_error() -> None:
     """Sixty seconds, then ``READ_ERROR``; nothing is left behind."""
     world = World()
