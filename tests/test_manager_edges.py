@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from gohan_jobs.events import JobFailed, JobHandedBack, JobSuperseded, OrphanFou
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.lifecycle import Role
 from gohan_jobs.manager import ManagerOptions
-from gohan_jobs.records import MonitoringRecord, ResourceRef
+from gohan_jobs.records import MonitoringRecord, ResourceRef, StateRecord, WorkerState
 from gohan_jobs.schemas import Schema, Schemas
 from gohan_jobs.stores.base import Delete, Entry, Operation, Put, Transaction, TransactionResult
 from gohan_jobs.testing.faults import FaultyStore
@@ -447,6 +448,60 @@ def test_a_report_of_a_version_to_come_is_kept_for_it(race: Race) -> None:
     race.finish()
     text = race.world.text(target) or b""
     assert (2, None) == (race.world.codec.monitoring(target, text).version, race.world.text(held))
+
+
+def _held_report(race: Race) -> tuple[str, str]:
+    """Where a done network's statuses are, and are held."""
+    race.world.write(NETWORK, {"name": "x"})
+    race.finish()
+    path = race.world.path(NETWORK)
+    return race.world.keys.monitoring_of(path), race.own.report(path)
+
+
+def _report(version: int, **statuses: str) -> str:
+    return json.dumps({**statuses, "version": version})
+
+
+@pytest.mark.parametrize(
+    ("there", "published"),
+    [
+        (_report(1, network="UP"), {"network": "UP", "router": "UP", "version": 1}),
+        (_report(0, network="UP", link="UP"), {"network": "DOWN", "router": "UP", "version": 1}),
+        ("{", {"network": "DOWN", "router": "UP", "version": 1}),
+    ],
+    ids=["of that version", "of an older one", "broken"],
+)
+def test_a_held_report_does_not_undo_what_was_published_meanwhile(
+    race: Race, there: str, published: dict[str, Any]
+) -> None:
+    """An agent that finds the state publishes at once, perhaps before the leader gets to it."""
+    target, held = _held_report(race)
+    race.before_write(held, Put(target, there.encode()))
+    race.world.put(held, _report(1, network="DOWN", router="UP"))
+    race.finish()
+    found = json.loads(race.world.text(target) or b"null")
+    assert (published, None) == (found, race.world.text(held))
+
+
+def test_a_held_report_that_grows_is_published_whole(race: Race) -> None:
+    """An agent that has not seen the state yet adds a status."""
+    target, held = _held_report(race)
+    race.before_write(target, Put(held, _report(1, network="UP", router="UP").encode()))
+    race.world.put(held, _report(1, network="DOWN"))
+    race.finish()
+    found = json.loads(race.world.text(target) or b"null")
+    assert ({"network": "UP", "router": "UP", "version": 1}, None) == (found, race.world.text(held))
+
+
+def test_a_held_report_is_not_published_beside_a_later_versions_state(race: Race) -> None:
+    """Another version was done between the leader's look and its write."""
+    target, held = _held_report(race)
+    key = race.world.keys.state_of(race.world.path(NETWORK))
+    later = StateRecord(worker_state=WorkerState.MODIFIED, version=2)
+    race.before_write(target, Put(key, race.world.codec.dumps(later).encode()))
+    race.world.put(held, _report(1, network="UP"))
+    race.finish()
+    assert [None, None] == [race.world.text(target), race.world.text(held)]
 
 
 def test_a_broken_repair_without_a_config_is_no_orphan(race: Race) -> None:

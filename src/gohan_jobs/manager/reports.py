@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 
+import attrs
+
 from gohan_jobs.exceptions import GohanJobsError
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.manager.desk import Desk
-from gohan_jobs.stores.base import Compare, Delete, Put, Transaction
+from gohan_jobs.records import MonitoringRecord
+from gohan_jobs.stores.base import Compare, Delete, Entry, Put, Transaction
 
 __all__ = ["Reports"]
 
@@ -60,15 +63,15 @@ class Reports:
         if state is None:
             return
         try:
-            version = codec.monitoring(target, report.value).version
+            held = codec.monitoring(target, report.value)
             published = codec.state(state_key, state.value).version
         except GohanJobsError as error:
             desk.set_aside(report.key, report.mod_revision, str(error))
             return
-        if version > published:
+        if held.version > published:
             return
         current = desk.store.get(target)
-        put = (Put(target, report.value),) if version == published else ()
+        put = (Put(target, self._joined(held, current)),) if held.version == published else ()
         desk.commit(
             Transaction(
                 (
@@ -80,3 +83,14 @@ class Reports:
             )
         )
         self._due.append(path)
+
+    def _joined(self, held: MonitoringRecord, current: Entry | None) -> bytes:
+        """A held report, and over it what was published since its state was there."""
+        queue = self._desk.queue
+        try:
+            found = None if current is None else queue.codec.monitoring(current.key, current.value)
+        except GohanJobsError:
+            found = None  # an agent's, which none can read either
+        if found is not None and found.version == held.version:
+            held = attrs.evolve(held, statuses={**held.statuses, **found.statuses})
+        return queue.text(held)
