@@ -17,7 +17,7 @@ from gohan_jobs.manager import Manager, ManagerOptions
 from gohan_jobs.orchestrators.simulated import Outcome
 from gohan_jobs.stores.base import Delete, Put, Transaction, TransactionResult
 from gohan_jobs.testing.faults import FaultyStore
-from worlds import DISK, NETWORK, PORT, TEMPLATES, World, ref
+from worlds import DISK, NETWORK, PORT, TEMPLATES, TENANT, World, ref
 
 
 class Meddling(FaultyStore):
@@ -75,6 +75,40 @@ def test_a_config_that_changes_while_it_is_planned(batch: int) -> None:
     finish(world)
     assert [("CREATE_COMPLETED", 2, "")] == world.states_of(NETWORK)
     assert [("CREATE_COMPLETED", 1, "")] == world.states_of(DISK)
+
+
+_SIZED = {"name": {"concatenate": [{"field": "name"}, {"field": "size"}]}}
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [("2", ("MODIFY_COMPLETED", 2)), (None, ("READ_ERROR", 2)), ("", None)],
+    ids=["planned", "unplannable", "removed"],
+)
+def test_a_job_that_is_claimed_while_it_is_superseded(
+    size: str | None, expected: tuple[str, int] | None
+) -> None:
+    """It runs to its end, and has a result of its own; of a config that is gone nothing is made."""
+    world, store = meddling(templates={**TEMPLATES, "disk": _SIZED}, operation_seconds=10.0)
+    world.write(DISK, {"name": "d", "size": "1"})
+    world.settle()
+    worker = world.peer(roles=(Role.WORKER,), seed=77)
+
+    def claimed() -> None:
+        worker.run_until_idle()
+
+    before(store, world.keys.processed_prefix, claimed)
+    if expected is None:
+        world.remove_config(DISK)
+    else:
+        world.write(DISK, {"name": "d", "size": size}, 2)
+    world.settle()
+    assert ([("create", "disk_d1")] if expected else []) == world.changes()
+    world.pass_time(60, worker)
+    states = [(state, version) for state, version, _ in world.states_of(DISK)]
+    assert ([("CREATE_COMPLETED", 1), expected] if expected else []) == states
+    assert (expected is None) == (world.heat.find(TENANT, "disk_d1") is None)
+    assert {} == world.under("/jobs/")
 
 
 def test_a_config_that_goes_while_it_is_planned() -> None:

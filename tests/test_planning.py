@@ -540,6 +540,18 @@ def _dependency(world: World, path: str, body: dict[str, Any], version: int) -> 
     return only(world.plan(path)).dependency
 
 
+def test_the_first_job_waits_for_what_later_ones_refer_to() -> None:
+    """The references are those of the whole workflow; the later jobs wait for the first."""
+    world = make_world(heat_worker="Ctag", monitoring_worker="Crouter")
+    refers = {"name": "Fnetwork+network_id:name"}
+    world.write("v2.0/heat_templates/router", template("router", refers))
+    (network,) = ids(world.read(NETWORK, NET))
+    plan = world.read(PORT, P1)
+    assert isinstance(plan, Enqueue)
+    first, second = (planned.job for planned in plan.jobs)
+    assert ((network,), (first.id,)) == (first.dependency, second.dependency)
+
+
 def test_a_reference_to_itself_is_no_dependency_of_its_own() -> None:
     """A resource that refers to itself waits for its older versions once."""
     world = make_world()
@@ -787,6 +799,18 @@ def test_params_are_evaluated_again() -> None:
     evaluated = again(world, job, "network")
     assert [("title", "blue")] == [(param.param, param.value) for param in evaluated.params]
     assert job == attrs.evolve(evaluated, params=job.params)
+
+
+def test_dependencies_are_not_computed_again_with_params() -> None:
+    """What it waits for may be done by now, and what was planned since comes after it."""
+    world = make_world()
+    network = only(world.read(NETWORK, NET))
+    job = only(world.read(PORT, P1))
+    world.gone(network.id)
+    finish(world, NETWORK, world.read(NETWORK, NET, 2), 2)
+    world.read(NETWORK, NET, 3)
+    world.read(PORT, P1, 2)
+    assert (network.id,) == again(world, job, "port").dependency
 
 
 def test_resources_stay_repeated_when_evaluated_again() -> None:

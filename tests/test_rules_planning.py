@@ -17,8 +17,9 @@ from gohan_jobs.events import (
     JobSuperseded,
 )
 from gohan_jobs.keys import Place
-from gohan_jobs.lifecycle import Role, Superseded
+from gohan_jobs.lifecycle import Completed, Role, Superseded
 from gohan_jobs.manager import ManagerOptions
+from gohan_jobs.records import StateRecord, WorkerState
 from gohan_jobs.schemas import Schema, Schemas
 from gohan_jobs.stores.base import Delete
 from worlds import (
@@ -369,6 +370,15 @@ def test_rule_07_an_unclaimed_version_is_collapsed() -> None:
     assert (1, 2) == (event.job_id.version, event.by.version)
 
 
+def test_rule_07_a_later_versions_result_is_enough() -> None:
+    """Whoever made it: nobody need have planned it here."""
+    world = World(roles=())
+    world.write(NETWORK, {"name": "two"}, 2)
+    state = StateRecord(worker_state=WorkerState.MODIFIED, version=2)
+    world.put(world.keys.state_of(world.path(NETWORK)), world.codec.dumps(state))
+    assert Superseded(2) == world.lifecycle.wait(NETWORK, 1)
+
+
 def test_rule_07_a_version_that_others_need_runs() -> None:
     """Another resource's unfinished job depends on it: both versions run, in order."""
     world = World(roles=(Role.MANAGER,))
@@ -404,6 +414,18 @@ def test_rule_08_a_running_job_is_not_cancelled_by_a_newer_version() -> None:
     world.write(NETWORK, {"name": "two"}, 2)
     world.pass_time(30)
     assert [("CREATE_COMPLETED", 1, ""), ("MODIFY_COMPLETED", 2, "")] == world.states_of(NETWORK)
+
+
+def test_rule_08_who_waits_for_the_running_one_gets_its_result() -> None:
+    """It is not superseded by the newer one, though that has been planned."""
+    world = World(operation_seconds=10)
+    world.write(NETWORK, {"name": "one"}, 1)
+    world.settle()
+    world.write(NETWORK, {"name": "two"}, 2)
+    world.settle()
+    result = world.lifecycle.wait(NETWORK, 1)
+    assert isinstance(result, Completed)
+    assert 1 == result.state.version
 
 
 def test_rule_08_a_delete_preempts_a_running_create() -> None:
