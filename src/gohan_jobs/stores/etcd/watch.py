@@ -92,7 +92,6 @@ class _Requests:
         self._heard = True
         self._pinged = False
         self._begun = False
-        self.paused = False
         self.silent = False
         # How the stream that these are sent on is ended, once it is there.
         self.cancel: Callable[[], None] = self._ended.set
@@ -105,7 +104,7 @@ class _Requests:
             self._begun = True
             return self._create
         while not self._ended.wait(self._silence):
-            if self.paused or self._heard:
+            if self._heard:
                 self._heard = self._pinged = False
             elif not self._pinged:
                 self._pinged = True
@@ -128,8 +127,8 @@ class _Requests:
         self._ended.set()
 
 
-class _Begun(Exception):
-    """The revision to begin at was no longer in the future: begin one earlier."""
+class _Anew(Exception):
+    """Go on with another stream, at once: nothing is wrong."""
 
 
 class EtcdWatch:
@@ -140,7 +139,8 @@ class EtcdWatch:
         prefix: what is watched.
         revision: from when on.
         wake: called when there may be something to poll.
-        buffer: events kept for a slow consumer; beyond it the stream is not read.
+        buffer: events kept for a slow consumer; beyond it there is no stream until half of them
+            are taken.
         silence: seconds without a sign of life until the server is asked for one; another such
             time without an answer, and the stream is replaced.
         closed: called once, when it has been closed.
@@ -230,13 +230,23 @@ class EtcdWatch:
         while not self._closing.is_set():
             try:
                 self._follow()
-            except _Begun:
-                self._early = True
+            except _Anew:
+                self._wait_for_room()
             except StoreUnavailable:
                 self._closing.wait(self._pause())
             except StoreError as error:
                 self._fail(error)
                 return
+            except Exception as error:
+                # Such as the caller's, from what gives the password. Silence would be a loss.
+                self._fail(StoreRefused(f"{self._asked}: {type(error).__name__}"))
+                raise
+
+    def _wait_for_room(self) -> None:
+        with self._state:
+            self._state.wait_for(
+                lambda: self._buffered <= self._buffer // 2 or self._closing.is_set()
+            )
 
     def _pause(self) -> float:
         self._failures += 1
@@ -267,7 +277,7 @@ class EtcdWatch:
             self._attach(requests, stream)
             for response in stream:
                 requests.hear()
-                self._receive(response, requests, stream)
+                self._receive(response, stream)
         except StoreError:
             if requests.silent:
                 self._silences += 1
@@ -283,41 +293,42 @@ class EtcdWatch:
         with self._state:
             requests.cancel = stream.close
             self._requests = requests
-            closing = self._closing.is_set()
-        if closing:
-            raise StoreUnavailable("closed before it began")
+            ended = self._closing.is_set() or requests.silent
+        if ended:
+            raise StoreUnavailable("ended before it began")
 
-    def _receive(self, response: Any, requests: _Requests, stream: Stream) -> None:
+    def _receive(self, response: Any, stream: Stream) -> None:
         if response.canceled:
             self._canceled(response, stream)
         if response.created:
             self._failures = 0
             self._renewed = False
-            if not self._early and response.header.revision >= self._next:
-                raise _Begun
-            self._early = True  # should the stream break
+            early, self._early = self._early, True  # should the stream break
+            if not early and response.header.revision >= self._next:
+                raise _Anew
         elif response.events:
             self._silences = 0
             events = tuple(
                 event_of(event) for event in response.events if event.kv.mod_revision >= self._next
             )
             if events:
-                self._deliver(WatchBatch(revision=events[-1].revision, events=events), requests)
+                self._deliver(WatchBatch(revision=events[-1].revision, events=events))
         elif response.watch_id >= 0 and response.header.revision >= self._next:
             # The server's own progress notice; an answer to a ping (-1) may run ahead of events.
-            self._deliver(WatchBatch(revision=response.header.revision, events=()), requests)
+            self._deliver(WatchBatch(revision=response.header.revision, events=()))
 
-    def _deliver(self, batch: WatchBatch, requests: _Requests) -> None:
+    def _deliver(self, batch: WatchBatch) -> None:
         with self._state:
-            requests.paused = True
-            self._state.wait_for(lambda: self._buffered < self._buffer or self._closing.is_set())
-            requests.hear()
-            requests.paused = False
             self._batches.append(batch)
             self._buffered += len(batch.events)
             self._next = batch.revision + 1
+            full = self._buffered >= self._buffer
             self._state.notify_all()
         self._notify()
+        if full:
+            # Not just left unread: when the history that such a stream still needs is compacted,
+            # older etcd (3.4.23 does) may pass over it without a word.
+            raise _Anew
 
     def _canceled(self, response: Any, stream: Stream) -> None:
         """Tell why the server ended the watch.
@@ -327,8 +338,10 @@ class EtcdWatch:
             StoreRefused: no permission, with a new token either.
             StoreUnavailable: any other reason: try again.
         """
-        if response.compact_revision:
+        if response.compact_revision >= self._next:
             raise Compacted(response.compact_revision)
+        # Else all that is gone is known: a member that has taken over a snapshot judges by where
+        # the watch began, not by where it is.
         reason = response.cancel_reason
         if "permission denied" in reason or "auth" in reason:
             # An expired token looks just like a missing permission.
