@@ -317,8 +317,10 @@ def test_workflows_of_one_version_are_told_apart() -> None:
 
 
 def test_jobs_read_back_are_in_the_order_they_were_planned() -> None:
-    """By revision; within a workflow as they wait for each other, whatever their ids' order."""
+    """By revision; within a workflow as they wait for each other, whatever ids and clocks say."""
     old, new = workflow(1, 7), workflow(2, 9)
+    for number, job in enumerate((*old, *new)):  # the second leader's clock is behind
+        job.notes = attrs.evolve(job.notes, planned_at=f"2018-02-{19 - number}T00:00:00+00:00")
     found = [(5, job) for job in old] + [(6, job) for job in new]
     by_id = sorted(found, key=lambda item: str(item[1].job_id))
     assert found != by_id

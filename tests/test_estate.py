@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from gohan_jobs.codec import Codec
+from gohan_jobs.estate import Estate
 from gohan_jobs.exceptions import InvalidRecord, MappingError
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.mapping import ParsedTemplate
 from gohan_jobs.planning import KnownState
-from gohan_jobs.records import ProcessedConfig, ResourceRef, StateRecord, WorkerState
+from gohan_jobs.records import ConfigRecord, ProcessedConfig, ResourceRef, StateRecord, WorkerState
 from gohan_jobs.records.outcomes import failed
+from gohan_jobs.stores.base import Entry
 from jobs_made import job_id, tracked
 from planning_types import NETWORK, NOTE, TAG, make_world, template
 from planning_world import World
@@ -185,3 +188,31 @@ def test_the_view_answers_from_estate_and_board() -> None:
     assert [job.job_id] == [known.job_id for known in view.jobs_of(job.resource)]
     referring = view.jobs_referring_to(ResourceRef("network", "n1"))
     assert [job.job_id] == [known.job_id for known in referring]
+
+
+class _Counting(Codec):
+    """A codec that counts the configs that it reads."""
+
+    configs = 0
+
+    def config(self, key: str, text: str | bytes) -> ConfigRecord:
+        """Read one more."""
+        self.configs += 1
+        return super().config(key, text)
+
+
+def test_a_body_is_parsed_when_it_is_used() -> None:
+    """Once; until then it is kept as the bytes that it was read as (``rules`` 24)."""
+    codec = _Counting()
+    estate = Estate(codec, make_world().schemas)
+    entry = Entry(
+        key=codec.keys.config_of(NET),
+        value=b'{"body": {"id": "n1"}, "version": 1}',
+        create_revision=1,
+        mod_revision=1,
+        version=1,
+    )
+    estate.put_config(NET, entry)
+    assert (0, entry) == (codec.configs, estate.config_entry(NET))
+    bodies = [estate.body("network", "n1") for _ in range(2)]
+    assert (1, [{"id": "n1"}] * 2) == (codec.configs, bodies)

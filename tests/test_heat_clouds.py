@@ -156,15 +156,17 @@ def test_an_environment_that_says_nothing() -> None:
 def test_an_orchestrator_from_a_cloud(
     cloud: ScriptedCloud, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cloud of the usual places logs in, in the tenant's project."""
+    """A cloud of the usual places logs in, in each tenant's project, whichever it names itself."""
     auth = {"auth_url": f"{cloud.url}/v3", "username": "u", "user_domain_id": "default"}
-    clouds = {"clouds": {"one": {"auth": {**auth, "password": "p", "unknown": 1}}}}
+    own = {"project_id": "admin", "project_domain_id": "default", "project_name": "admin"}
+    clouds = {"clouds": {"one": {"auth": {**auth, **own, "password": "p", "unknown": 1}}}}
     (tmp_path / "clouds.yaml").write_text(json.dumps(clouds))
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
     heat = HeatOrchestrator.from_cloud("one")
-    assert None is heat.find("p", "one")
+    assert [None, None] == [heat.find(tenant, "one") for tenant in ("p", "q")]
     heat.close()
-    assert [{"project": {"id": "p"}}] == [login["scope"] for login in cloud.logins]
+    scopes = [login["scope"] for login in cloud.logins]
+    assert [{"project": {"id": "p"}}, {"project": {"id": "q"}}] == scopes
 
 
 def test_an_orchestrator_from_the_environment(

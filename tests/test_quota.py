@@ -35,6 +35,18 @@ def test_rule_23_a_resync_pauses_above_80_percent_of_the_quota() -> None:
     assert world.outcome(DISK) == ("CREATE_COMPLETED", 1, "")
 
 
+def test_rule_23_a_pause_is_looked_at_again_though_nothing_happens() -> None:
+    """Ten seconds after it was found, and so on."""
+    world = sized_world([801])
+    world.write(DISK)
+    world.settle()
+    manager = world.lifecycle._manager
+    assert manager is not None
+    assert world.clock.now() + 10 == manager.due
+    world.pass_time(10)
+    assert world.clock.now() + 10 == manager.due
+
+
 def test_rule_23_a_store_with_room_is_looked_at_now_and_then() -> None:
     """Nothing pauses, and nothing is told."""
     world = sized_world([1])

@@ -256,6 +256,8 @@ def test_rule_27_a_forged_delete_is_set_aside() -> None:
     world.put(key, (world.text(key) or b"").decode().replace(TENANT, "victim"))
     world.pass_time(5, world.peer(roles=(Role.WORKER,), seed=5))
     assert [("create", "disk_d1")] == world.changes()
+    own = world.lifecycle.queue.own
+    assert [own.quarantine(key)] == list(world.under(own.quarantine_prefix))
 
 
 def test_rule_27_a_job_whose_config_moved_to_another_tenant_fails() -> None:
