@@ -9,7 +9,7 @@ import datetime as dt
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import attrs
 
@@ -75,6 +75,7 @@ class Features:
         ahead: seconds by which each process's clocks are ahead of the store's.
         veto_rate: of what is asked of the admission hook.
         forgetful: whether managers may be started with fewer types or relations.
+        lag: how often a watch holds back what it has; each is late by itself, as those of etcd are.
         manager: the managers' options.
     """
 
@@ -83,6 +84,7 @@ class Features:
     ahead: dict[str, float]
     veto_rate: float
     forgetful: bool
+    lag: float
     manager: ManagerOptions
 
     @classmethod
@@ -95,6 +97,7 @@ class Features:
             ahead={name: rng.uniform(0.0, 15.0) if skewed else 0.0 for name in _NAMES},
             veto_rate=rng.choice([0.0, 0.0, 0.3]),
             forgetful=rng.random() < 0.3,
+            lag=rng.choice([0.0, 0.0, 0.3, 0.8]),
             manager=ManagerOptions(
                 hold_time=20.0,
                 orphans=rng.choice(["keep", "delete"]),
@@ -127,11 +130,18 @@ class RacingStore(FaultyStore):
     Args:
         store: the one that all share.
         size: what it says its size is.
+        late: whether a watch that is polled now holds back what it has.
     """
 
-    def __init__(self, store: Store, size: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        size: Callable[[], int] = lambda: 0,
+        late: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(store)
         self._size = size
+        self._late = late
         self._races: list[tuple[int, Callable[[], object]]] = []
 
     def size(self) -> int:
@@ -148,6 +158,8 @@ class RacingStore(FaultyStore):
         self._races = [race for race in self._races if race not in due]
         for _, faster in due:
             faster()
+        if call == "poll" and self._late():
+            return cast("_Answer", None)  # as if nothing had come
         return super().through(call, action)
 
     def mend(self) -> None:
@@ -206,7 +218,7 @@ class Site:
         self._lives += 1
         manages = name.startswith("m")
         forgets = manages and self.features.forgetful and not self.healing
-        store = RacingStore(self.world.store, self._size)
+        store = RacingStore(self.world.store, self._size, self._is_late)
         self.stores[name] = store
         self.dead.discard(name)
         self.processes[name] = Lifecycle(
@@ -336,6 +348,9 @@ class Site:
     def _size(self) -> int:
         """Of a quota of 0 bytes even one is too much."""
         return 2**31 if self.full else int(not self.healing)
+
+    def _is_late(self) -> bool:
+        return not self.healing and self.rng.random() < self.features.lag
 
     def _outcome_of(self, call: Call) -> HeatOutcome | None:
         fails = call.changes and self._fails()

@@ -16,9 +16,18 @@ from gohan_jobs.lifecycle import Role
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.records import MonitoringRecord, ResourceRef, StateRecord, WorkerState
 from gohan_jobs.schemas import Schema, Schemas
-from gohan_jobs.stores.base import Delete, Entry, Operation, Put, Transaction, TransactionResult
+from gohan_jobs.stores.base import (
+    Delete,
+    Entry,
+    Operation,
+    Put,
+    Transaction,
+    TransactionResult,
+    Watch,
+    WatchBatch,
+)
 from gohan_jobs.testing.faults import FaultyStore
-from worlds import DISK, NETWORK, PORT, TEMPLATES, World, ref
+from worlds import ALIAS, DISK, NETWORK, PORT, TEMPLATES, World, ref
 
 _HANDLER = b"heat_worker"
 _DONE = ("CREATE_COMPLETED", 1, "")
@@ -30,6 +39,12 @@ class Racing(FaultyStore):
 
     reading: tuple[str, Callable[[], None]] | None = None
     writing: tuple[str, Callable[[], None]] | None = None
+    deaf_to: str = ""
+
+    def watch(self, prefix: str, revision: int, *, wake: Callable[[], None] | None = None) -> Watch:
+        """One of them is behind the others, each of which is a stream of its own."""
+        watch = super().watch(prefix, revision, wake=wake)
+        return _Behind(watch, lambda: self.deaf_to == prefix)
 
     def get(self, key: str) -> Entry | None:
         """Be faster once, then read."""
@@ -45,6 +60,22 @@ class Racing(FaultyStore):
             do, self.writing = self.writing[1], None
             do()
         return super().transact(transaction)
+
+
+@attrs.frozen
+class _Behind:
+    """A watch that has nothing to tell yet."""
+
+    watch: Watch
+    is_behind: Callable[[], bool]
+
+    def poll(self, timeout: float = 0.0) -> WatchBatch | None:
+        """What it has, unless it is behind."""
+        return None if self.is_behind() else self.watch.poll(timeout)
+
+    def close(self) -> None:
+        """End it."""
+        self.watch.close()
 
 
 class Race:
@@ -524,3 +555,40 @@ def test_an_orphan_is_kept_once_though_its_repair_is_asked_again(race: Race) -> 
     assert (None, 1) == (race.world.text(key), len(race.world.under(race.own.orphans_prefix)))
     assert [NETWORK] == [event.resource for event in race.world.told(OrphanFound)]
     assert race.store.writing is None
+
+
+# Watches of which one is behind the others.
+
+
+def _config(version: int) -> Put:
+    """A version of an alias, which needs no stack."""
+    body = {"id": "a1", "tenant_id": "t1", "name": f"v{version}"}
+    record = {"body": body, "version": version, "marked_for_deletion": False}
+    return Put("/config/v2.0/aliases/a1", json.dumps(record).encode())
+
+
+def test_a_result_that_was_not_heard_of_is_not_published_again(race: Race) -> None:
+    """The leader wrote it, and hears of the very config once more (``rules`` 12)."""
+    race.store.deaf_to = race.world.keys.state
+    race.world.transact(_config(1))
+    race.before_write("/state/v2.0/aliases/a1", _config(2))
+    race.world.settle()
+    race.store.deaf_to = ""
+    race.world.settle()
+    assert [("READ_COMPLETE", 2, "")] == race.world.states_of(ALIAS)
+
+
+def test_a_result_that_is_heard_of_late(race: Race) -> None:
+    """An earlier version's was written just before: the later one's follows it, once."""
+    race.store.deaf_to = race.world.keys.state
+    done = World(roles=(Role.MANAGER,))
+    done.transact(_config(1))
+    done.settle()
+    race.world.transact(_config(2))
+    state = Put("/state/v2.0/aliases/a1", done.text("/state/v2.0/aliases/a1") or b"")
+    race.before_write("/state/v2.0/aliases/a1", state)
+    race.world.settle()
+    race.store.deaf_to = ""
+    race.world.settle()
+    expected = [("READ_COMPLETE", 1, ""), ("READ_COMPLETE", 2, "")]
+    assert expected == race.world.states_of(ALIAS)

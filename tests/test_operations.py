@@ -10,7 +10,7 @@ import pytest
 
 from gohan_jobs.admission import AdmissionRequest, Allow, Verdict, Veto
 from gohan_jobs.bookkeeping import CANCELLED, CancelRequest, Failure, JobNotes, RetryRequest
-from gohan_jobs.clock import Clock
+from gohan_jobs.clock import Clock, VirtualClock
 from gohan_jobs.events import (
     JobCancelled,
     JobHandedBack,
@@ -18,6 +18,7 @@ from gohan_jobs.events import (
     RequestDropped,
 )
 from gohan_jobs.exceptions import InvalidKey, OperationRefused, TransactionTooLarge, WaitTimeout
+from gohan_jobs.handlers import Done
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.operations.operating import Operator, Requested
@@ -953,3 +954,31 @@ def test_a_job_whose_failure_does_not_count_publishes_nothing() -> None:
     world.settle()
     assert ["CREATE_COMPLETED"] == [state for state, _, _ in world.states_of(PORT)]
     assert "ready" == world.place(heat.id)
+
+
+def test_a_retry_of_which_two_jobs_are_cancelled_has_one_result() -> None:
+    """Both requests end the same version, of which the first has told."""
+    clock = VirtualClock()
+    minute = HeatOutcome(seconds=60.0)
+    heat = SimulatedHeat(clock, outcome_of=lambda call: minute if call.op == "update" else None)
+    world = World(
+        clock=clock,
+        heat=heat,
+        schemas=MONITORED,
+        templates={"port": TEMPLATES["network"], "watch": {}},
+        handlers={"monitoring_worker": lambda _: Done()},
+    )
+    world.write(PORT, {"name": "blue"})
+    world.pass_time(5)
+    act = operator(world)
+    act.retry(PORT)
+    world.pass_time(5)
+    assert {"modify p1:1": "working", "create p1:1": "waiting"} == world.places()
+    for job in world.jobs():
+        act.cancel(job.id, "no")
+    world.pass_time(5)
+    assert [
+        ("CREATE_COMPLETED", 1, ""),
+        ("MODIFY_ERROR", 1, "cancelled: no"),
+    ] == world.states_of(PORT)
+    assert ([], []) == (world.jobs(), requests(world))

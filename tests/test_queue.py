@@ -299,6 +299,7 @@ def published(store: Store, state: StateRecord | None = STATE) -> Transaction:
         processed=PROCESSED,
         processed_revision=0,
         state=state,
+        state_revision=0 if state is None else put(store, K.state_of(PATH)),
         collapse=[old],
     )
 

@@ -207,8 +207,7 @@ class Desk:
         if not job.notes.config_create or ignored:
             return None
         result = failed(job.job_id.action, job.job_id.version, reason)
-        told = self._is_told(job, result) and not job.notes.again
-        return None if told else result
+        return None if self._is_told(job, result) else result
 
     def _is_told(self, job: Tracked, result: StateRecord) -> bool:
         """Whether the config version that a job was planned from has a result.
@@ -219,8 +218,7 @@ class Desk:
         entry = self.store.get(self.keys.state_of(job.path))
         schema = self.schemas.by_type(job.job_id.resource_type)
         counted = schema is not None and schema.state_versioning
-        since = job.notes.config_create if counted else job.notes.config_mod
-        if entry is None or entry.mod_revision <= since:
+        if entry is None or entry.mod_revision <= self._due_since(job, counted=counted):
             return False
         self.estate.put_state(job.path, entry)
         known = self.estate.state(job.path)
@@ -228,6 +226,13 @@ class Desk:
             return False
         told = self.queue.codec.state(entry.key, entry.value)
         return counted or told.error == result.error
+
+    def _due_since(self, job: Tracked, *, counted: bool) -> int:
+        """The revision since when a job's version lacks a result; a retry asks for another."""
+        document = self.store.get(self.keys.job(job.job_id)) if job.notes.again else None
+        if document is not None:
+            return document.create_revision
+        return job.notes.config_create if counted else job.notes.config_mod
 
     def tell(self, job: Tracked, kind: Callable[..., Event], **facts: object) -> None:
         """Tell the events something about a job, in the trace of its config version."""

@@ -10,7 +10,7 @@ import attrs
 from gohan_jobs.board import Tracked
 from gohan_jobs.bookkeeping import JobNotes, Orphan
 from gohan_jobs.events import ConfigRejected, JobPlanned, JobSuperseded, OrphanFound
-from gohan_jobs.keys import Place, ResourcePath
+from gohan_jobs.keys import Place
 from gohan_jobs.manager.asked import taken_back
 from gohan_jobs.manager.begun_stacks import note_left_stack
 from gohan_jobs.manager.changes import Draft, Pending
@@ -69,6 +69,7 @@ class Drafting:
             processed=plan.processed,
             processed_revision=desk.estate.processed_revision(path),
             state=None if isinstance(plan, Adopt) else self.scrubbed(plan),
+            state_revision=desk.estate.state_revision(path),
             collapse=map(_collapse, collapsed),
         )
         return Draft(pending=pending, plan=plan, transaction=transaction, collapsed=collapsed)
@@ -209,12 +210,16 @@ class Drafting:
         desk, plan, path = self._desk, draft.plan, draft.pending.path
         desk.held.pop(path, None)
         if isinstance(plan, Adopt | Publish | Enqueue):
-            desk.estate.put_processed(path, self._written(path, plan.processed, result))
+            key = desk.keys.processed_of(path)
+            desk.estate.put_processed(path, self._written(key, plan.processed, result))
             desk.orphans.discard(path)
         elif isinstance(plan, Forget):
             desk.estate.drop_processed(path)
             desk.estate.drop_stack(path)
             desk.orphans.discard(path)
+        if isinstance(plan, Publish):  # known at once: its watch may be behind that of configs
+            key = desk.keys.state_of(path)
+            desk.estate.put_state(path, self._written(key, self.scrubbed(plan), result))
         for job in draft.jobs:
             job.revision = result.revision
             desk.tell(job, JobPlanned, dependencies=len(job.waiting_for))
@@ -237,11 +242,11 @@ class Drafting:
             desk.events.emit(OrphanFound(resource=reference, reason=plan.reason))
 
     def _written(
-        self, path: ResourcePath, processed: ProcessedConfig, result: TransactionResult
+        self, key: str, record: ProcessedConfig | StateRecord, result: TransactionResult
     ) -> Entry:
         return Entry(
-            key=self._desk.keys.processed_of(path),
-            value=self._desk.queue.text(processed),
+            key=key,
+            value=self._desk.queue.text(record),
             create_revision=result.revision,
             mod_revision=result.revision,
             version=1,

@@ -131,8 +131,8 @@ class Follower:
 
     def _on_state(self, event: Event) -> None:
         path = self._keys.path_in(self._keys.state, event.key)
-        if path is None:
-            return
+        if path is None or event.revision < self._desk.estate.state_revision(path):
+            return  # a later one has been read, or written here
         if event.entry is None:
             self._desk.estate.drop_state(path)
         else:

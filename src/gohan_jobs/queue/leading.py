@@ -60,14 +60,21 @@ class LeaderTransactions(Builder):
         processed: ProcessedConfig,
         processed_revision: int,
         state: StateRecord | None,
+        state_revision: int,
         collapse: Iterable[Collapsed] = (),
     ) -> Transaction:
-        """Write a result that needs no job, and the processed copy."""
+        """Write a result that needs no job, and the processed copy.
+
+        Holds only while no other result than the one that was known is there: one config version
+        has one (``rules`` 12).
+        """
         compares, operations = self._processing(
             path, config_revision, processed, processed_revision
         )
         if state is not None:
-            operations.append(Put(self.keys.state_of(path), self.text(state)))
+            key = self.keys.state_of(path)
+            compares.append(Compare.unchanged(key, state_revision))
+            operations.append(Put(key, self.text(state)))
         for gone in collapse:
             place = self.keys.place(gone.place, gone.job_id)
             compares.append(Compare.unchanged(place, gone.revision))
