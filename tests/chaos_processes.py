@@ -20,7 +20,7 @@ from chaos_estate import SCHEMAS_TEXT
 
 __all__ = ["Frozen", "HeatProcess", "Member", "MemberOptions", "Members"]
 
-_CLI = (sys.executable, "-m", "gohan_jobs.cli")
+_CLI = (sys.executable, "-m", "gohan_jobs")
 _MOST_RESTARTS = 20
 
 

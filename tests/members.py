@@ -31,7 +31,7 @@ class Member:
         self.log = log
         with log.open("w", encoding="utf-8") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gohan_jobs.cli", "run", *arguments],
+                [sys.executable, "-m", "gohan_jobs", "run", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=file,

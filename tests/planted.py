@@ -167,7 +167,7 @@ class Planted:
     def start(self, *arguments: str) -> tuple[int, str]:
         """Run a command in a process of its own; its exit status, and everything it printed."""
         done = subprocess.run(
-            [sys.executable, "-m", "gohan_jobs.cli", *arguments],
+            [sys.executable, "-m", "gohan_jobs", *arguments],
             capture_output=True,
             text=True,
             env={**os.environ, **self.environment},
@@ -262,7 +262,7 @@ def _running(
     options: tuple[str, ...], environment: Mapping[str, str]
 ) -> Iterator[tuple[list[str], str]]:
     """A process that works, what it says, and where it answers."""
-    command = [sys.executable, "-m", "gohan_jobs.cli", "run", *options]
+    command = [sys.executable, "-m", "gohan_jobs", "run", *options]
     working = subprocess.Popen(
         [*command, "--log-level", "debug", "--http", "127.0.0.1:0", "--stop-timeout", "0.1"],
         stdout=subprocess.PIPE,

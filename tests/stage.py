@@ -173,7 +173,7 @@ class Stage:
             status: the exit status expected.
         """
         return self._typed(
-            "gohan-jobs", (sys.executable, "-m", "gohan_jobs.cli"), arguments, status
+            "gohan-jobs", (sys.executable, "-m", "gohan_jobs"), arguments, status
         )
 
     def etcdctl(self, *arguments: str) -> str:

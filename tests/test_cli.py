@@ -78,9 +78,9 @@ def test_commands_are_loaded_when_they_are_called() -> None:
 
 
 def test_as_a_module() -> None:
-    """``python -m gohan_jobs.cli`` works where no script is installed."""
+    """``python -m gohan_jobs`` works where no script is installed."""
     done = subprocess.run(
-        [sys.executable, "-m", "gohan_jobs.cli", "--version"],
+        [sys.executable, "-m", "gohan_jobs", "--version"],
         capture_output=True,
         text=True,
         check=False,
@@ -123,7 +123,7 @@ def test_a_reader_that_has_seen_enough() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [sys.executable, "-m", "gohan_jobs.cli", "demo"],
+        [sys.executable, "-m", "gohan_jobs", "demo"],
         stdout=writer,
         stderr=subprocess.PIPE,
         check=False,

@@ -51,7 +51,7 @@ def command(etcd: EtcdCluster, *arguments: str) -> list[str]:
     options: tuple[str, ...] = ("--etcd", etcd.endpoints[0])
     if name in {"explain", "graph", "history"}:
         options += ("--schemas", SCHEMAS)
-    return [sys.executable, "-m", "gohan_jobs.cli", name, *options, *more]
+    return [sys.executable, "-m", "gohan_jobs", name, *options, *more]
 
 
 def call(etcd: EtcdCluster, *arguments: str) -> tuple[int, str, str]:
@@ -131,7 +131,7 @@ def test_no_etcd() -> None:
     """What is wrong with the connection is one line, without a traceback."""
     arguments = ("status", "--etcd", "127.0.0.1:1", "--etcd-patience", "0.1")
     done = subprocess.run(
-        [sys.executable, "-m", "gohan_jobs.cli", *arguments],
+        [sys.executable, "-m", "gohan_jobs", *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -49,7 +49,7 @@ PATIENCE = 30.0
 def process(*arguments: str, until: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A ``gohan-jobs`` process, once it has printed a line like ``until``, and that line."""
     started = subprocess.Popen(
-        [sys.executable, "-m", "gohan_jobs.cli", *arguments],
+        [sys.executable, "-m", "gohan_jobs", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

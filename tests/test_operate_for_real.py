@@ -30,7 +30,7 @@ PATIENCE = 60.0
 def command(etcd: EtcdCluster, *arguments: str) -> tuple[int, str]:
     """Exit status and output of a command."""
     done = subprocess.run(
-        [sys.executable, "-m", "gohan_jobs.cli", *arguments],
+        [sys.executable, "-m", "gohan_jobs", *arguments],
         env={**os.environ, "GOHAN_JOBS_ETCD": etcd.endpoints[0], "GOHAN_JOBS_SCHEMAS": SCHEMAS},
         capture_output=True,
         text=True,

@@ -39,7 +39,7 @@ _OPTIONS = (
 def refused(*arguments: str) -> str:
     """What a ``gohan-jobs run`` says that does not start; only one line, and no success."""
     done = subprocess.run(
-        [sys.executable, "-m", "gohan_jobs.cli", "run", *_OPTIONS, *arguments],
+        [sys.executable, "-m", "gohan_jobs", "run", *_OPTIONS, *arguments],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -63,7 +63,7 @@ class Running:
         with self._log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "gohan_jobs.cli", "run", *_OPTIONS),
+                    *(sys.executable, "-m", "gohan_jobs", "run", *_OPTIONS),
                     *("--http", "127.0.0.1:0", *arguments),
                 ],
                 stdin=subprocess.DEVNULL,

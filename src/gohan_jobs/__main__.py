@@ -1,4 +1,4 @@
-"""``python -m gohan_jobs.cli``, the same as ``gohan-jobs``."""
+"""``python -m gohan_jobs``, the same as ``gohan-jobs``."""
 
 from gohan_jobs.cli.main import main
 
