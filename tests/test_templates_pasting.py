@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -85,6 +86,13 @@ def _filled(value: Any, found: str) -> Any:
     return value.replace("WORD", found) if isinstance(value, str) else value
 
 
+def _blank(document: Any, indented: bool) -> Any:  # noqa: FBT001 - a test's own
+    """Without what lines begin with, if that does not matter."""
+    if isinstance(document, dict):
+        return {key: _blank(item, indented) for key, item in document.items()}
+    return re.sub("(?m)^ +", "", document) if indented and isinstance(document, str) else document
+
+
 def _render(text: str, value: str) -> str | TemplateInvalid:
     try:
         return Renderer().render("t", text, {"v": value})
@@ -102,7 +110,9 @@ def _check(text: str, value: str) -> bool:
     assert rendered == text.replace("{{ v }}", value).removesuffix("\n")
     if value:  # nothing pasted is a matter of the template's own text
         base = yaml.load(text.replace("{{ v }}", "WORD").removesuffix("\n"), _LOADER)  # noqa: S506 - strings only
-        assert _filled(base, value) == yaml.load(rendered, _LOADER)  # noqa: S506 - strings only
+        indented = "\n" in value and "|" in text  # such as YAML takes off
+        expected, found = _filled(base, value), yaml.load(rendered, _LOADER)  # noqa: S506 - strings only
+        assert _blank(expected, indented) == _blank(found, indented)
     return True
 
 
@@ -134,6 +144,12 @@ def test_any_value_is_text_or_is_refused(place: str, value: str) -> None:
         ("literal", "{{ 7*7 }}", True),
         ("plain", "{{ 7*7 }}", False),
         ("literal", "a\nb", False),
+        ("literal", "a\n    b", True),
+        ("literal", "a {\n        b;\n\n    }", True),
+        ("literal", "a\n   b", False),
+        ("literal", "a\n  evil: {type: OS::Nova::Server}", False),
+        ("folded", "a\n    b", False),
+        ("plain", "a\n      b", False),
         ("plain", "compute:nova", True),
         ("plain", "2001:db8::1", True),
         ("plain", "fe80::", False),

@@ -10,7 +10,9 @@ the *effect* is looked at: the output is parsed twice, once as it is and once wi
 is not plainly harmless replaced by a harmless word. Both must give the same YAML events: the same
 collections, styles, tags and anchors, and scalars that are equal once the words are replaced by
 the values.
-Then every pasted value is part of one scalar (or comment) and arrives there unchanged.
+Then every pasted value is part of one scalar (or comment) and arrives there unchanged. Several
+lines may be pasted into a block literal, such as a router's configuration: the later ones need the
+block's indentation, which YAML takes off, so that those arrive with fewer leading blanks.
 
 Most values (names, numbers, UUIDs, addresses) are of letters, digits, ``_``, ``.``, ``/`` and
 ``-``, begin with a letter or a digit, and need no parse at all. A list of such may be pasted
@@ -33,6 +35,7 @@ from gohan_jobs.templates.statements import Piece
 
 __all__ = ["check_pasted"]
 
+_INDENT = re.compile("^ +", re.MULTILINE)
 _RESOLVER: Any = yaml.resolver.Resolver()
 _TEXT = "tag:yaml.org,2002:str"
 _Fill: TypeAlias = Callable[[str, bool], str | None]
@@ -84,10 +87,11 @@ class _Check:
     def unchanged(self, values: Sequence[int]) -> bool:
         """Whether pasting these values, and words for the others, leaves the structure as it is."""
         pasted = frozenset(values)
+        lines = any("\n" in self._pieces[index].text for index in pasted)
         try:
             pairs = zip_longest(
-                _events(self._text(as_is=pasted), lambda text, _plain: text),
-                _events(self._text(as_is=frozenset()), self._filled(pasted)),
+                _events(self._text(as_is=pasted), lambda text, _plain: text, lines=lines),
+                _events(self._text(as_is=frozenset()), self._filled(pasted), lines=lines),
             )
             return all(found == expected for found, expected in pairs)
         except (yaml.YAMLError, ValueError):
@@ -112,13 +116,18 @@ def _is_text(plain: str) -> bool:
     return bool(_RESOLVER.resolve(yaml.ScalarNode, plain, (True, False)) == _TEXT)
 
 
-def _events(text: str, fill: _Fill) -> Iterator[tuple[Any, ...]]:
-    """What matters of each YAML event; ``fill`` is applied to every text in it."""
+def _events(text: str, fill: _Fill, *, lines: bool) -> Iterator[tuple[Any, ...]]:
+    """What matters of each YAML event; ``fill`` is applied to every text in it.
+
+    With ``lines``, the blanks that lines of block literals begin with do not matter.
+    """
     for event in yaml.parse(text, _LOADER):
         value, style, *others = _fields(
             event, "value", "style", "flow_style", "implicit", "explicit"
         )
         filled = None if value is None else fill(value, not style)
+        if lines and filled and style == "|":
+            filled = _INDENT.sub("", filled)
         names = [name and fill(name, False) for name in _fields(event, "anchor", "tag")]  # noqa: FBT003
         yield (type(event), filled, style, *names, *others)
 
