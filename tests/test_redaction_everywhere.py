@@ -192,6 +192,20 @@ def test_a_config_that_can_not_be_planned(caplog: pytest.LogCaptureFixture) -> N
     assert set() == leaks(told.texts(world.lifecycle, caplog))
 
 
+def test_a_job_whose_template_does_not_fit_any_more(caplog: pytest.LogCaptureFixture) -> None:
+    """Its params are computed again, and the error is published without what its config holds."""
+    caplog.set_level(logging.DEBUG)
+    world = World(templates={"port": {"password": {"field": "password"}}})
+    told = Told(world)
+    world.lifecycle = world.peer(hooks=told.hooks, roles=("manager",))
+    world.write(PORT, {"password": FROM_BODY})
+    world.settle()
+    world.template("port", {"password": {"field": "password", "regexp": ["(", FROM_BODY]}})
+    world.settle()
+    assert "CREATE_ERROR" == (world.outcome(PORT) or ("",))[0]
+    assert set() == leaks(told.texts(world.lifecycle, caplog))
+
+
 def test_the_search_finds_what_there_is() -> None:
     """It would tell."""
     assert {"log"} == leaks({"log": f"so {OUTPUT} it is", "state": ""})

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gohan_jobs.exceptions import TemplateBudgetExceeded, TemplateInvalid
-from gohan_jobs.templates import Renderer, child
+from gohan_jobs.templates import Renderer, child, trusted
 from gohan_jobs.templates.values import HARMLESS
 
 _TRUSTED = Renderer(trusted=True)
@@ -143,3 +143,20 @@ def test_the_process_limits_itself_before_it_reads(monkeypatch: pytest.MonkeyPat
         resource.RLIMIT_FSIZE: (0, 0),
         resource.RLIMIT_CORE: (0, 0),
     }
+
+
+def test_the_process_that_renders_gets_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment holds passwords; a template could find a way to it."""
+    program = "import json, os, sys; json.dump({'text': ','.join(os.environ)}, sys.stdout)"
+    monkeypatch.setenv("OS_PASSWORD", "hunter2")
+    monkeypatch.setattr(trusted, "_CHILD", "-c" + program)
+    found = set(_TRUSTED.render("t", "", {}).split(","))
+    assert "PYTHONIOENCODING" in found
+    assert "OS_PASSWORD" not in found
+
+
+def test_a_process_that_waits_is_killed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It uses no time of the processor, which would end it otherwise."""
+    monkeypatch.setattr(trusted, "_CHILD", "-cimport threading; threading.Event().wait(20)")
+    with pytest.raises(TemplateBudgetExceeded, match=r"more than 0\.5 seconds"):
+        Renderer(trusted=True, time_limit=0.5).render("t", "", {})

@@ -9,7 +9,7 @@ import pytest
 
 from gohan_jobs.bookkeeping import JobNotes
 from gohan_jobs.clock import VirtualClock
-from gohan_jobs.handlers import Done
+from gohan_jobs.handlers import Done, GiveUp
 from gohan_jobs.queue import Fence
 from gohan_jobs.records import HeatStack, Param, ParamType, ResourceRef, StackOutput
 from gohan_jobs.redaction import Redactor
@@ -124,3 +124,11 @@ def test_only_heat_s_own_words_are_not_scrubbed(reason: str, published: str) -> 
     found = finish_of(claim, done, Redactor()).stack
     assert found is not None
     assert published == found.status_reason
+
+
+def test_a_long_reason_is_cut_after_it_was_scrubbed() -> None:
+    """Or the first letters of a secret would be left, too few to be found."""
+    claim = claim_of(value("password", "HUNTER"))
+    reason = "x" * 7_996 + "HUNTER"
+    finish = finish_of(claim, GiveUp(reason=reason), Redactor())
+    assert "x" * 7_996 + "***" == finish.failure
