@@ -407,6 +407,27 @@ def test_what_is_not_ready_any_more_is_not_tried_job_by_job() -> None:
     assert [last] == [claim.job_id for claim in worker.claims]
 
 
+def test_a_job_that_is_claimed_though_it_is_ready_is_tried_now_and_then() -> None:
+    """Nobody leads who would mend that; once it is mended the job is claimed."""
+    world, lifecycle = queued()
+    job_id = world.job(NETWORK).id
+    world.put(at(world, Place.WORKING, job_id), b"another")
+    worker, store = worker_of(lifecycle), faulty(lifecycle)
+    lifecycle.run_until_idle()
+    store.calls.clear()
+    for _ in range(5):
+        lifecycle.run_until_idle()
+        due = lifecycle.due
+        assert due is not None
+        world.clock.advance(due - world.clock.now())
+    lifecycle.run_until_idle()
+    assert 5 == store.calls.count("transact")
+    world.delete(at(world, Place.WORKING, job_id))
+    world.clock.advance(1.0)
+    lifecycle.run_until_idle()
+    assert [job_id] == [claim.job_id for claim in worker.claims]
+
+
 def test_what_a_watch_tells_is_not_forgotten_for_one_that_is_gone() -> None:
     """Nor what a lap has read that ends in a watch: it would not be read again."""
     world = World()

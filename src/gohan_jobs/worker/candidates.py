@@ -32,6 +32,7 @@ _SLOW = 0.01
 _SLOWER = 3
 _SLOW_PAGES = 3
 _SLOW_FOR = 60.0
+_REST = 1.0
 
 
 class Candidates:
@@ -66,6 +67,7 @@ class Candidates:
         self._now = now
         self._wake = wake
         self._found: dict[JobId, int] = {}
+        self._refused: dict[JobId, tuple[int, float]] = {}
         self._cursor = ""
         self._lap_found = False
         self._lap_revision = 0
@@ -90,6 +92,20 @@ class Candidates:
     def offer(self, job_id: JobId, revision: int) -> None:
         """A job that was picked, and is ready all the same: its claim was never sent, or failed."""
         self._found[job_id] = revision
+
+    def refused(self, job_id: JobId, revision: int) -> None:
+        """A claim that failed: the job rests, unless it is made ready anew.
+
+        It may stand there for long: ready, and claimed as well, with no leader to mend that.
+        """
+        self._refused[job_id] = (revision, self._now() + _REST)
+
+    @property
+    def due(self) -> float | None:
+        """Clock time at which one that rests is to be looked at; None if a page will tell."""
+        if self._watch is None:
+            return None
+        return min((until for _, until in self._refused.values()), default=None)
 
     def claimed_in(self, seconds: float) -> None:
         """How long a request of claims took: what pages are compared with."""
@@ -156,6 +172,8 @@ class Candidates:
         """The longer the more there are to share it with: to ask costs more than to be told."""
         longer = min(self._peers.count, _LONGER)
         began = self._now()
+        if not self._cursor:
+            self._rested()
         page = self._store.entries(self._prefix, after=self._cursor, limit=longer * _PAGE)
         slow = self._now() - began > longer * max(_SLOW, _SLOWER * self._usual)
         self._slow_pages = self._slow_pages + 1 if slow else 0
@@ -177,6 +195,10 @@ class Candidates:
     def _listen(self) -> bool:
         watch = self._watch
         assert watch is not None  # noqa: S101 - the caller's condition
+        if self._rested():  # of which nothing was heard since: what is ready is read again
+            self._watch = None
+            watch.close()
+            return True
         batch = watch.poll()
         if batch is None:
             return False
@@ -203,10 +225,27 @@ class Candidates:
             job_id = self._keys.job_id_in(self._prefix, entry.key)
         except InvalidKey:
             return None  # the leader sets it aside
-        return (job_id, entry.mod_revision) if self._accepts(job_id) else None
+        if self._rests(job_id, entry.mod_revision) or not self._accepts(job_id):
+            return None
+        return job_id, entry.mod_revision
+
+    def _rests(self, job_id: JobId, revision: int) -> bool:
+        refused, _ = self._refused.get(job_id, (0, 0.0))
+        if refused == revision:
+            return True
+        self._refused.pop(job_id, None)
+        return False
+
+    def _rested(self) -> bool:
+        """Let those rest no more that have rested long enough; whether there were any."""
+        now, before = self._now(), len(self._refused)
+        self._refused = {job: rest for job, rest in self._refused.items() if rest[1] > now}
+        return len(self._refused) < before
 
     def _gone(self, key: str) -> None:
         try:
-            self._found.pop(self._keys.job_id_in(self._prefix, key), None)
+            job_id = self._keys.job_id_in(self._prefix, key)
         except InvalidKey:
             return
+        self._found.pop(job_id, None)
+        self._refused.pop(job_id, None)

@@ -103,11 +103,12 @@ class Claiming:
         attempts = self._attempts(most, set(paths))
         claims = [self._claim(attempt) for attempt in attempts]
         results = self._send([*endings, *claims], attempts)
-        reserved = [
-            self._reserved(attempt, result.revision, result.results[-4:])
-            for attempt, result in zip(attempts, results[len(endings) :], strict=True)
-            if result.succeeded
-        ]
+        reserved: list[Reserved] = []
+        for attempt, result in zip(attempts, results[len(endings) :], strict=True):
+            if result.succeeded:
+                reserved.append(self._reserved(attempt, result.revision, result.results[-4:]))
+            else:
+                self._candidates.refused(attempt.job_id, attempt.ready_revision)
         if attempts and not reserved:
             self._candidates.outdated()
         return results[: len(endings)], reserved

@@ -151,7 +151,8 @@ class Worker:
     @property
     def due(self) -> float | None:
         """Clock time at which :meth:`step` has something to do even if nothing happens."""
-        return self._runner.due
+        dues = (self._runner.due, self._candidates.due if self._room(0) else None)
+        return min((due for due in dues if due is not None), default=None)
 
     @property
     def lease(self) -> WorkerLease:
