@@ -15,7 +15,7 @@ from gohan_jobs.events import (
     JobSuperseded,
     OrphanFound,
 )
-from gohan_jobs.exceptions import Degraded, OrchestratorUnavailable
+from gohan_jobs.exceptions import Degraded, OrchestratorRefused, OrchestratorUnavailable
 from gohan_jobs.handlers import Done, GiveUp, JobContext
 from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Role
@@ -250,6 +250,38 @@ def test_rule_14_not_along_reverse_and_delete_edges() -> None:
     assert ("MODIFY_COMPLETED", 2, "") == world.outcome(NETWORK)
 
 
+def test_rule_14_a_delete_of_who_refers_to_it_goes_on() -> None:
+    """A port that is deleted waits for its network's change, whatever comes of that."""
+    world = World(operation_seconds=5)
+    made(world, NETWORK)
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.pass_time(10)
+    world.heat.script("network_n1", Outcome(fails=True, reason="boom"), op="update")
+    world.write(NETWORK, {"name": "y"}, 2)
+    world.settle()
+    world.write(PORT, {"name": "p", "network_id": "n1"}, 2, marked=True)
+    world.settle()
+    assert Place.WAITING is world.place(world.job(PORT, 2).id)
+    world.pass_time(30)
+    assert ("DELETE_COMPLETED", 2, "") == world.outcome(PORT)
+
+
+def test_rule_14_a_failed_delete_lets_down_nobody() -> None:
+    """A port that refers to a network on its way out waits for that, and is changed then."""
+    world = World(operation_seconds=5)
+    made(world, NETWORK)
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.pass_time(10)
+    refuses = Outcome(error=OrchestratorRefused("403"))
+    world.heat.script("network_n1", refuses, op="delete")
+    world.write(NETWORK, {"name": "x"}, 2, marked=True)
+    world.step_until(world.jobs)
+    world.write(PORT, {"name": "q", "network_id": "n1"}, 2)
+    world.pass_time(30)
+    outcomes = [world.outcome(resource) for resource in (NETWORK, PORT)]
+    assert ["DELETE_ERROR", "MODIFY_COMPLETED"] == [(found or ("",))[0] for found in outcomes]
+
+
 CHAIN = [ref("link", f"l{number}") for number in range(6)]
 
 
@@ -448,13 +480,19 @@ def test_rule_16_an_orphan_whose_config_comes_back_is_none_any_more() -> None:
     assert {} == world.under("/esi-worker/")
 
 
-def many_world(**options: Any) -> World:
-    """Ten aliases, known; more than two removals are too many."""
+def many_world(known: int = 10, **options: Any) -> World:
+    """So many aliases, known; more than two removals are too many, if more than 5 %."""
     world = World(manager=ManagerOptions(max_removals=2), **options)
-    for number in range(10):
+    for number in range(known):
         world.write(ref("alias", f"a{number}"))
     world.settle()
     return world
+
+
+def remove_aliases(world: World, number: int) -> None:
+    """Remove the first of them, while nobody looks."""
+    world.transact(*[Delete(world.keys.config_of(f"v2.0/aliases/a{n}")) for n in range(number)])  # type: ignore[arg-type]  # a path
+    world.restart()
 
 
 def degraded(world: World) -> str:
@@ -467,8 +505,7 @@ def degraded(world: World) -> str:
 def test_rule_16_too_many_removals_need_an_operator() -> None:
     """It stops, and goes on only when told that it is meant so."""
     world = many_world()
-    world.transact(*[Delete(world.keys.config_of(f"v2.0/aliases/a{n}")) for n in range(5)])  # type: ignore[arg-type]  # a path
-    world.restart()
+    remove_aliases(world, 5)
     assert "5 of 10 known resources have no config any more" == degraded(world)
     assert 10 == len(world.under("/esi-worker/config/"))
     world.lifecycle.resume()
@@ -480,6 +517,33 @@ def test_rule_16_too_many_removals_need_an_operator() -> None:
     world.settle()
     assert 5 == len(world.under("/esi-worker/config/"))
     assert {} == world.lifecycle.troubles
+
+
+@pytest.mark.parametrize(
+    ("known", "removed", "stops"),
+    [(10, 2, False), (10, 3, True), (60, 3, False), (60, 4, True)],
+    ids=["as many", "more", "as large a share", "a larger one"],
+)
+def test_rule_16_both_number_and_share_count(
+    known: int,
+    removed: int,
+    stops: bool,  # noqa: FBT001 - a case
+) -> None:
+    """More than so many, and more than 5 %: either alone is a day's work."""
+    world = many_world(known)
+    remove_aliases(world, removed)
+    if stops:
+        assert f"{removed} of {known}" in degraded(world)
+    else:
+        world.settle()
+    expected = known if stops else known - removed
+    assert expected == len(world.under("/esi-worker/config/"))
+
+
+def test_rule_16_what_is_too_many() -> None:
+    """More than 100 and more than 5 %, unless told otherwise."""
+    options = ManagerOptions()
+    assert (100, 0.05) == (options.max_removals, options.max_removal_share)
 
 
 def test_rule_16_another_cluster_needs_an_operator() -> None:
@@ -498,7 +562,7 @@ def test_rule_16_a_revision_that_went_back_needs_an_operator() -> None:
     world = many_world()
     manager = world.lifecycle._manager
     assert manager is not None
-    manager._follower.revision = 10**6
+    manager._follower.revision = world.store.revision() + 1
     manager._unload()
     assert "went back" in degraded(world)
     world.lifecycle.resume(accept=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import attrs
 import pytest
 
 from gohan_jobs.events import ConfigSetAside, JobProgressed, WatchResumed
@@ -112,10 +113,10 @@ MONITORED = Schemas(
 )
 
 
-def monitored(handler: Any) -> World:
+def monitored(handler: Any, schemas: Schemas = MONITORED) -> World:
     """Networks with a monitoring handler."""
     return World(
-        schemas=MONITORED,
+        schemas=schemas,
         templates={"network": TEMPLATES["network"], "watch": {"target": "Pname"}},
         handlers={"monitoring_worker": handler},
     )
@@ -179,9 +180,14 @@ def test_a_delete_whose_template_changed_meanwhile_is_run_all_the_same() -> None
     assert ["create", "delete", "create"] == calls
 
 
-def test_the_failed_job_of_a_workflow_gives_the_versions_one_state() -> None:
-    """Its later jobs are cancelled without a word."""
-    world = monitored(lambda _context: Done(state_monitoring={}))
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "not counted"])
+def test_the_failed_job_of_a_workflow_gives_the_versions_one_state(
+    counted: bool,  # noqa: FBT001 - a case
+) -> None:
+    """Its later jobs are cancelled without a word, whether versions are counted or not."""
+    (network,) = MONITORED
+    schemas = Schemas([attrs.evolve(network, state_versioning=counted)])
+    world = monitored(lambda _context: Done(state_monitoring={}), schemas)
     world.heat.script("network_n1", Outcome(fails=True, reason="boom"))
     world.write(NETWORK, {"name": "x"})
     world.pass_time(5)
