@@ -514,6 +514,16 @@ def test_a_held_report_does_not_undo_what_was_published_meanwhile(
     assert (published, None) == (found, race.world.text(held))
 
 
+def test_a_held_report_is_not_joined_with_an_earlier_resources(race: Race) -> None:
+    """Nobody has withdrawn the status of the one before it, whose version was the same."""
+    target = race.world.keys.monitoring_of(race.world.path(NETWORK))
+    race.world.put(target, _report(1, network="DOWN"))
+    _, held = _held_report(race)
+    race.world.put(held, _report(1, network="UP"))
+    race.finish()
+    assert {"network": "UP", "version": 1} == json.loads(race.world.text(target) or b"null")
+
+
 def test_a_held_report_that_grows_is_published_whole(race: Race) -> None:
     """An agent that has not seen the state yet adds a status."""
     target, held = _held_report(race)

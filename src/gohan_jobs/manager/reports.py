@@ -71,7 +71,8 @@ class Reports:
         if held.version > published:
             return
         current = desk.store.get(target)
-        put = (Put(target, self._joined(held, current)),) if held.version == published else ()
+        since = current if current and current.mod_revision > state.mod_revision else None
+        put = (Put(target, self._joined(held, since)),) if held.version == published else ()
         desk.commit(
             Transaction(
                 (
@@ -84,11 +85,14 @@ class Reports:
         )
         self._due.append(path)
 
-    def _joined(self, held: MonitoringRecord, current: Entry | None) -> bytes:
-        """A held report, and over it what was published since its state was there."""
+    def _joined(self, held: MonitoringRecord, since: Entry | None) -> bytes:
+        """A held report, and over it what was published since its state was there.
+
+        What is older may be of an earlier resource at this key, whose versions were the same.
+        """
         queue = self._desk.queue
         try:
-            found = None if current is None else queue.codec.monitoring(current.key, current.value)
+            found = None if since is None else queue.codec.monitoring(since.key, since.value)
         except GohanJobsError:
             found = None  # an agent's, which none can read either
         if found is not None and found.version == held.version:
