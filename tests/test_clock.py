@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 
 import pytest
 
@@ -14,6 +15,13 @@ def test_system_clock_never_goes_back() -> None:
     clock = SystemClock()
     readings = [clock.now() for _ in range(100)]
     assert sorted(readings) == readings
+
+
+def test_system_clock_counts_suspended_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a lease does at the server (``rules`` 18)."""
+    seconds = {time.CLOCK_BOOTTIME: 5.0, time.CLOCK_MONOTONIC: 1.0}
+    monkeypatch.setattr(time, "clock_gettime", seconds.__getitem__)
+    assert 5.0 == SystemClock().now()
 
 
 def test_system_clock_shows_utc() -> None:

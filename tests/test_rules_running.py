@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gohan_jobs.clock import VirtualClock
 from gohan_jobs.events import (
     JobCancelled,
     JobFailed,
@@ -16,15 +17,18 @@ from gohan_jobs.events import (
     OrphanFound,
 )
 from gohan_jobs.exceptions import Degraded, OrchestratorRefused, OrchestratorUnavailable
-from gohan_jobs.handlers import Done, GiveUp, JobContext
+from gohan_jobs.handlers import Done, GiveUp, JobContext, RetryLater
 from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Role
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import StackRequest
 from gohan_jobs.orchestrators.simulated import Outcome
 from gohan_jobs.records import HeatStack, StackOutput
-from gohan_jobs.stores.base import Delete
+from gohan_jobs.stores.base import Delete, Lease
+from gohan_jobs.stores.memory import MemoryStore
+from gohan_jobs.testing.faults import FaultyStore
 from gohan_jobs.worker import WorkerOptions
+from gohan_jobs.worker.registration import Registration
 from worlds import ALIAS, DISK, HOT, NETWORK, PORT, TENANT, World, ref
 
 
@@ -546,6 +550,20 @@ def test_rule_16_what_is_too_many() -> None:
     assert (100, 0.05) == (options.max_removals, options.max_removal_share)
 
 
+def test_rule_16_what_was_accepted_once_is_asked_about_again() -> None:
+    """An operator has looked at those, not at what comes later."""
+    world = many_world()
+    remove_aliases(world, 5)
+    degraded(world)
+    world.lifecycle.resume(accept=True)
+    world.settle()
+    manager = world.lifecycle._manager
+    assert manager is not None
+    manager._unload()
+    world.transact(*[Delete(world.keys.config_of(f"v2.0/aliases/a{n}")) for n in range(5, 9)])  # type: ignore[arg-type]  # a path
+    assert "4 of 5 known resources have no config any more" == degraded(world)
+
+
 def test_rule_16_another_cluster_needs_an_operator() -> None:
     """The keyspace says that it belongs to another cluster."""
     world = many_world()
@@ -602,6 +620,28 @@ def _nothing() -> Any:
     return contextlib.nullcontext()
 
 
+def test_rule_17_a_job_that_is_given_back_has_lost_its_claims_all_the_same() -> None:
+    """Or one that kills every other worker would go on for ever."""
+    calls: list[int] = []
+
+    def handle(context: JobContext) -> Done | RetryLater:
+        calls.append(context.attempt)
+        if len(calls) <= 2:
+            raise SystemExit
+        return Done() if len(calls) > 3 else RetryLater(after=1.0, reason="not now")
+
+    world = World(roles=(Role.MANAGER,), manager=ManagerOptions(claim_pause=1.0))
+    world.write(NETWORK, {"name": "x"})
+    world.settle()
+    options: dict[str, Any] = {"roles": (Role.WORKER,), "handlers": {"heat_worker": handle}}
+    for number in range(2):
+        with pytest.raises(SystemExit):
+            world.peer(**options, seed=number).run_until_idle()
+        world.pass_time(70, step=10)
+    world.pass_time(10, world.peer(**options, seed=3))
+    assert [1, 2, 3, 3] == calls
+
+
 def test_rule_17_of_a_config_that_is_gone_nobody_is_told() -> None:
     """The poison job's config went meanwhile: no state is written."""
     world = World(roles=(Role.MANAGER,), manager=ManagerOptions(max_attempts=1))
@@ -639,6 +679,35 @@ def test_rule_18_no_call_is_started_with_too_little_lease_left() -> None:
     worker._next_renewal = 0.0
     world.pass_time(5, worker)
     assert ("CREATE_COMPLETED", 1, "") == world.outcome(NETWORK)
+
+
+class _Slow(FaultyStore):
+    """Answers about leases take three seconds."""
+
+    clock = VirtualClock()
+
+    def grant_lease(self, ttl: float) -> Lease:
+        """Grant it, and then tell."""
+        lease = super().grant_lease(ttl)
+        self.clock.advance(3)
+        return lease
+
+    def keep_alive(self, lease: int) -> float:
+        """Renew it, and then tell."""
+        ttl = super().keep_alive(lease)
+        self.clock.advance(3)
+        return ttl
+
+
+def test_rule_18_a_lease_counts_from_before_it_was_asked_for() -> None:
+    """When it was granted, or renewed, only the server knows: it may have been at once."""
+    store = _Slow(MemoryStore())
+    worker = Registration(store, key="/w", slots=1, ttl=60.0, clock=store.clock, lost=lambda: None)
+    worker.register()
+    granted = worker.lease.remaining
+    store.clock.advance(20)
+    worker.keep_alive()
+    assert (57, 57) == (granted, worker.lease.remaining)
 
 
 def test_rule_18_who_claims_after_a_loss_waits_one_request() -> None:
