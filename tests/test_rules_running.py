@@ -22,7 +22,7 @@ from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Role
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.orchestrators.base import StackRequest
-from gohan_jobs.orchestrators.simulated import Outcome
+from gohan_jobs.orchestrators.simulated import Outcome, SimulatedHeat
 from gohan_jobs.records import HeatStack, StackOutput
 from gohan_jobs.stores.base import Delete, Lease
 from gohan_jobs.stores.memory import MemoryStore
@@ -661,24 +661,42 @@ def test_rule_17_of_a_config_that_is_gone_nobody_is_told() -> None:
 # 18 Leases and Heat
 
 
-def test_rule_18_no_call_is_started_with_too_little_lease_left() -> None:
+@pytest.mark.parametrize(
+    ("version", "marked", "operation", "expected"),
+    [
+        (1, False, "create", "CREATE_COMPLETED"),
+        (2, False, "update", "MODIFY_COMPLETED"),
+        (2, True, "delete", "DELETE_COMPLETED"),
+    ],
+    ids=["create", "update", "delete"],
+)
+def test_rule_18_no_call_is_started_with_too_little_lease_left(
+    version: int,
+    marked: bool,  # noqa: FBT001 - a case
+    operation: str,
+    expected: str,
+) -> None:
     """The worker could not renew: it hands the job back, and goes on once it has."""
     world = World(roles=(Role.MANAGER,))
     worker = world.peer(roles=(Role.WORKER,), worker=WorkerOptions(lease_ttl=40.0))
+    for earlier in range(1, version):
+        world.write(NETWORK, {"name": "x"}, earlier)
+        world.pass_time(5, worker)
+    worker._next_renewal = 0.0
     worker.run_until_idle()
-    registration = worker._worker
-    assert registration is not None
-    world.write(NETWORK, {"name": "x"})
+    before = world.changes()
+    world.write(NETWORK, {"name": "x"}, version, marked=marked)
     world.settle()
     world.clock.advance(12)
     worker._next_renewal = 1e9  # the keeper is late
     worker.run_until_idle()
-    assert [] == world.changes()
+    assert before == world.changes()
     (event,) = world.told(JobHandedBack)
     assert "lease" in event.reason
     worker._next_renewal = 0.0
     world.pass_time(5, worker)
-    assert ("CREATE_COMPLETED", 1, "") == world.outcome(NETWORK)
+    assert (expected, version, "") == world.outcome(NETWORK)
+    assert [*before, (operation, "network_n1")] == world.changes()
 
 
 class _Slow(FaultyStore):
@@ -710,13 +728,20 @@ def test_rule_18_a_lease_counts_from_before_it_was_asked_for() -> None:
     assert (57, 57) == (granted, worker.lease.remaining)
 
 
-def test_rule_18_who_claims_after_a_loss_waits_one_request() -> None:
-    """The lost claim's holder may still have a call under way."""
-    world = World(operation_seconds=1000)
+@pytest.mark.parametrize("leaders", [1, 2], ids=["same leader", "another leader"])
+def test_rule_18_who_claims_after_a_loss_waits_one_request(leaders: int) -> None:
+    """The lost claim's holder may still have a call under way, whoever leads then."""
+    clock = VirtualClock()
+    heat = SimulatedHeat(clock, operation_seconds=1000.0, request_timeout=40.0)
+    world = World(clock=clock, heat=heat)
     world.write(NETWORK, {"name": "x"})
     world.settle()
     world.restart()
     world.settle()
+    for number in range(1, leaders):
+        world.lifecycle.close()
+        world.lifecycle = world.peer(seed=100 + number)
+        world.settle()
     assert Place.WAITING is world.place(world.job(NETWORK).id)
     world.pass_time(world.heat.request_timeout - 1)
     assert Place.WAITING is world.place(world.job(NETWORK).id)
