@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import attrs
 import pytest
 
-from gohan_jobs.bookkeeping import Failure, JobNotes, Orphan, Quarantined
+from gohan_jobs.bookkeeping import Failure, Held, JobNotes, Orphan, Quarantined
 from gohan_jobs.codec import Codec
 from gohan_jobs.exceptions import InvalidRecord
 from gohan_jobs.keys import Place, ResourcePath
@@ -25,7 +25,16 @@ from gohan_jobs.records import (
     WorkerState,
 )
 from gohan_jobs.records.outcomes import failed, failed_job_state
-from gohan_jobs.stores.base import Compare, Delete, Entry, Operation, Put, Store, Transaction
+from gohan_jobs.stores.base import (
+    Compare,
+    Delete,
+    Entry,
+    Operation,
+    Put,
+    Store,
+    Target,
+    Transaction,
+)
 from gohan_jobs.stores.memory import MemoryStore
 from gohan_jobs.stores.transactions import validate
 from jobs_made import job_id, make_job
@@ -430,6 +439,31 @@ def gone(*keys: str) -> dict[str, str | None]:
 
 
 OLD_GONE = gone(K.job(OLD), OWN.job(OLD))
+
+
+def held(store: Store) -> Transaction:
+    """A change is not planned yet."""
+    note = Held(config_mod=put(store, K.config_of(PATH)), reason="r", since="now", until="then")
+    return QUEUE.hold(PATH, note, 0)
+
+
+def let_go(store: Store) -> Transaction:
+    """A change is not held any more."""
+    return QUEUE.let_go(PATH, put(store, OWN.held(PATH)))
+
+
+def tidied(store: Store) -> Transaction:
+    """A job stood at two places."""
+    older = put(store, at(Place.READY))
+    newer = put(store, at(Place.WAITING))
+    return QUEUE.tidy(ID, (Place.READY, older), (Place.WAITING, newer))
+
+
+def abandoned(store: Store) -> Transaction:
+    """A job whose config is gone, and whose stack may be there."""
+    return QUEUE.abandon(fence(store), ID, PATH, "t")
+
+
 Build: TypeAlias = Callable[[Store], Transaction]
 
 WRITES: list[tuple[Build, dict[str, str | None]]] = [
@@ -540,6 +574,71 @@ WRITES: list[tuple[Build, dict[str, str | None]]] = [
 ]
 BUILDS = [build for build, _ in WRITES]
 BUILDS += [queued, claimed, well, badly, released, released_failed, promoted]
+BUILDS += [held, let_go, tidied, abandoned]
+
+_PLANNED = (f"unchanged {K.config_of(PATH)}", f"unchanged {K.processed_of(PATH)}")
+_GONE = (
+    f"absent {K.config_of(PATH)}",
+    f"unchanged {K.processed_of(PATH)}",
+    f"unchanged {K.heat_stack_of(PATH)}",
+    f"unchanged {at(Place.WAITING, OLD)}",
+)
+_NOWHERE = (f"present {K.job(ID)}", *(f"absent {at(place)}" for place in Place))
+_HELD = f"created {at(Place.WORKING)}"
+_SAME_CONFIG = f"created {K.config_of(PATH)}"
+_RESULT = (_HELD, f"absent {OWN.preempt(ID)}")
+
+RELIES: list[tuple[Build, tuple[str, ...]]] = [
+    (queued, (*_PLANNED, f"absent {K.state_of(PATH)}")),
+    (superseding, (*_PLANNED, f"unchanged {at(Place.WAITING, OLD)}")),
+    (
+        published,
+        (*_PLANNED, f"unchanged {K.state_of(PATH)}", f"unchanged {at(Place.READY, OLD)}"),
+    ),
+    (published_error, (f"unchanged {K.config_of(PATH)}", f"unchanged {K.state_of(PATH)}")),
+    (forgotten, _GONE),
+    (orphaned, _GONE),
+    (claimed, (f"unchanged {at(Place.READY)}", f"absent {at(Place.WORKING)}")),
+    (well, (*_RESULT, _SAME_CONFIG)),
+    (badly, (*_RESULT, _SAME_CONFIG)),
+    (removed, _RESULT),
+    (dropped, (_HELD,)),
+    (abandoned, (_HELD,)),
+    (handed_back, (_HELD,)),
+    (released, (f"unchanged {at(Place.FINISHED)}", f"absent {OWN.failed(ID)}")),
+    (released_failed, (f"unchanged {at(Place.FINISHED)}",)),
+    (promoted, (f"unchanged {at(Place.WAITING)}",)),
+    (requeued, _NOWHERE),
+    (ended, (f"present {K.job(ID)}", f"unchanged {at(Place.WAITING)}", _SAME_CONFIG)),
+    (ended_in_silence, (f"present {K.job(ID)}", f"unchanged {at(Place.READY)}")),
+    (ended_nowhere, (*_NOWHERE, _SAME_CONFIG)),
+    (poisoned, (*_NOWHERE, _SAME_CONFIG)),
+    (poisoned_in_silence, _NOWHERE),
+    (rewritten, (f"unchanged {at(Place.READY)}",)),
+    (annotated, (f"unchanged {at(Place.WAITING)}",)),
+    (tidied, (f"unchanged {at(Place.READY)}", f"unchanged {at(Place.WAITING)}")),
+    (held, (f"unchanged {K.config_of(PATH)}", f"unchanged {OWN.held(PATH)}")),
+    (let_go, (f"unchanged {OWN.held(PATH)}",)),
+    (set_aside, (f"unchanged {OWN.quarantine('/config/x')}",)),
+    (pardoned, (f"unchanged {OWN.quarantine('/config/x')}",)),
+]
+"""What each write has to see as it was read, besides who leads."""
+
+
+def in_words(compare: Compare) -> str:
+    """What a comparison asks for."""
+    for word, made in (("absent", Compare.absent), ("present", Compare.present)):
+        if compare == made(compare.key):
+            return f"{word} {compare.key}"
+    created_at = compare.target is Target.CREATE_REVISION
+    return f"{'created' if created_at else 'unchanged'} {compare.key}"
+
+
+@pytest.mark.parametrize(("build", "expected"), RELIES)
+def test_what_is_relied_on(build: Build, expected: tuple[str, ...]) -> None:
+    """Exactly this: what is not compared may change under a write, unnoticed (``rules`` 15, 22)."""
+    compares = build(MemoryStore()).compares
+    assert sorted(expected) == sorted(map(in_words, compares))
 
 
 @pytest.mark.parametrize(("build", "expected"), WRITES)
