@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from fuzz_site import RESOURCES, Site
 from gohan_jobs.bookkeeping import Bookkeeping
+from gohan_jobs.events import JobCancelled, JobFailed, JobFinished
 from gohan_jobs.records import ConfigRecord, ResourceRef, StateRecord
 from gohan_jobs.rendering import stack_name
 from gohan_jobs.stores.base import Event
@@ -71,11 +72,25 @@ def no_error_without_a_reason(site: Site) -> Iterator[str]:
             yield f"{resource}: {state.error}"
 
 
+def _repair_was_cancelled(site: Site, resource: ResourceRef) -> bool:
+    """Whether an operator ended what was to make a stack right, of which no state tells."""
+    ends = [
+        event
+        for event in site.world.events
+        if isinstance(event, (JobFinished, JobFailed, JobCancelled))
+        and event.job_id.resource_type == resource.resource_type
+        and event.job_id.resource_id == resource.resource_id
+    ]
+    return bool(ends) and isinstance(ends[-1], JobCancelled)
+
+
 def stacks_are_as_their_configs(site: Site) -> Iterator[str]:
     """``rules`` 4, 13, 18: a version that is reported done is what Heat has."""
     stacks = {stack.name: stack for stack in _stacks(site)}
     for resource, config, state in _present(site):
         if state.error or resource.resource_type == "alias":
+            continue
+        if _repair_was_cancelled(site, resource):
             continue
         stack = stacks.get(stack_name(resource))
         found = stack and (stack.end, stack.versions, stack.parameters.get("name"))
