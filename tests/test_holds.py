@@ -179,7 +179,7 @@ def test_a_newer_version_has_a_hold_of_its_own() -> None:
     world = _holding()
     before = _held(world)
     world.pass_time(5)
-    world.write(PORT, {**_PORT, "name": "q"}, 2)
+    world.write(PORT, _PORT, 2)
     world.settle()
     after = _held(world)
     assert before is not None

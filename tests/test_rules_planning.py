@@ -259,6 +259,18 @@ def test_rule_05_what_it_refers_to_may_be_without_jobs() -> None:
     assert ("CREATE_COMPLETED", 1, "") == world.outcome(DISK)
 
 
+def test_rule_05_a_job_that_comes_late_ends_the_wait() -> None:
+    """What it refers to was held, too: once that has a job, nothing is waited for any more."""
+    templates = {name: mappings for name, mappings in TEMPLATES.items() if name != "network"}
+    world = World(templates=templates, operation_seconds=100)
+    world.write(NETWORK, {"name": "blue"})
+    world.write(PORT, {"name": "p", "network_id": "n1"})
+    world.pass_time(30)
+    world.template("network", TEMPLATES["network"])
+    world.settle()
+    assert (world.job(NETWORK).id,) == world.job(PORT).dependency
+
+
 def test_rule_05_another_programs_stack_is_waited_for() -> None:
     """Nobody here has a job that makes it: its record is all that is heard of it."""
     world = World()
@@ -467,6 +479,21 @@ def test_rule_08_a_mapping_error_never_blocks_a_delete() -> None:
     assert ("DELETE_COMPLETED", 2, "") == world.outcome(NETWORK)
 
 
+def test_rule_08_a_mapping_that_breaks_later_never_blocks_a_delete() -> None:
+    """Its params are not computed again when its template changes."""
+    world = World()
+    world.write(NETWORK, {"name": "blue"})
+    world.pass_time(5)
+    world.lifecycle.close()
+    world.lifecycle = world.peer(roles=(Role.MANAGER,), seed=3)
+    world.write(NETWORK, {"name": "blue"}, 2, marked=True)
+    world.settle()
+    world.template("network", {"name": "Fnetwork+nowhere:name"})
+    world.settle()
+    world.pass_time(5, world.peer(roles=(Role.WORKER,), seed=4))
+    assert ("DELETE_COMPLETED", 2, "") == world.outcome(NETWORK)
+
+
 def test_rule_08_a_delete_preempts_a_job_that_was_handed_back() -> None:
     """The pre-empted job came back to the queue before its holder heard of it: it ends there."""
     world = World(operation_seconds=1000)
@@ -489,6 +516,13 @@ def test_rule_08_a_delete_preempts_a_job_that_was_handed_back() -> None:
 # 9 Template skew
 
 
+def notes_of(world: World) -> JobNotes:
+    """What is noted of the network's job."""
+    own = world.lifecycle.queue.own
+    key = own.job(world.job(NETWORK).id)
+    return own.loads(key, world.text(key) or b"", JobNotes)
+
+
 def test_rule_09_old_params_never_meet_a_new_template() -> None:
     """A waiting job's params are evaluated again when its template changes."""
     world = World(roles=(Role.MANAGER,))
@@ -496,6 +530,9 @@ def test_rule_09_old_params_never_meet_a_new_template() -> None:
     world.settle()
     world.template("network", {**TEMPLATES["network"], "name": "Plabel"})
     world.settle()
+    entry = world.store.get(world.keys.config_of(world.keys.template_path("network")))
+    assert entry is not None
+    assert entry.mod_revision == notes_of(world).template_revision
     worker = world.peer(roles=(Role.WORKER,))
     world.pass_time(5, worker)
     assert ["L"] == [call.parameters["name"] for call in world.heat.changes]
@@ -605,6 +642,8 @@ def test_rule_10_an_unknown_type_and_foreign_keys_are_set_aside() -> None:
     strange = {
         "/config/v3/strange/x": '{"body": {}, "version": 1}',
         "/config/v2.0/networks": "x",
+        "/config/odd": "x",
+        "/config/v2.0/aliases/broken": "{",
         "/jobs/all/nonsense": "[]",
         "/jobs/ready/nonsense": "x",
         "/jobs/all/create:heat_worker:alien:a:1:abcde": "[]",
@@ -621,11 +660,34 @@ def test_rule_10_an_unknown_type_and_foreign_keys_are_set_aside() -> None:
     assert strange == {key: (world.text(key) or b"").decode() for key in strange}
     told = {event.key for event in world.told(ConfigSetAside)}
     assert set(strange) - {"/gohan-jobs/preempt/nonsense"} == told
-    for key in list(strange):
+    for key in strange:
         world.delete(key)
     world.pass_time(2)
+    assert {} == world.under("/gohan-jobs/quarantine/")
+
+
+def test_rule_10_what_was_strange_before_anybody_led_is_set_aside_too() -> None:
+    """A new leader reads it, and reports it once."""
+    world = World()
+    strange = {"/config/odd", "/config/v3/strange/x", "/jobs/ready/nonsense"}
+    for key in strange:
+        world.put(key, "x")
+    world.settle()
     world.restart()
     world.settle()
+    assert sorted(strange) == sorted(event.key for event in world.told(ConfigSetAside))
+
+
+@pytest.mark.parametrize("text", ['{"body": 5, "version": 1}', '{"body": 5, "version": true}'])
+def test_rule_10_a_version_that_has_its_result_gets_no_other(text: str) -> None:
+    """Somebody broke the config since: what was published of it stays (``rules`` 12)."""
+    world = World()
+    world.write(NETWORK, {"name": "blue"})
+    world.pass_time(5)
+    world.put(world.keys.config_of(world.path(NETWORK)), text)
+    world.pass_time(5)
+    assert [("CREATE_COMPLETED", 1, "")] == world.states_of(NETWORK)
+    assert 1 == len(world.under("/gohan-jobs/quarantine/"))
 
 
 def test_rule_10_a_broken_job_keeps_its_place_until_it_is_repaired() -> None:
@@ -766,14 +828,23 @@ def test_rule_09_a_template_that_another_release_planned_with_is_looked_at() -> 
     assert ("MODIFY_COMPLETED", 2, "") == world.outcome(PORT)
 
 
+@pytest.mark.parametrize("digest", [True, False], ids=["digest", "no digest"])
 @pytest.mark.parametrize("known", [True, False], ids=["leader knows", "leader does not"])
 def test_rule_09_a_template_that_breaks_is_no_template_as_it_was(
     known: bool,  # noqa: FBT001 - a case
+    digest: bool,  # noqa: FBT001 - likewise
 ) -> None:
-    """Who can't read it can't tell that it is the same."""
+    """Who can't read it can't tell that it is the same, nor whether any is."""
     world = World(roles=(Role.MANAGER,))
     world.write(NETWORK, {"name": "blue"})
     world.settle()
+    if not digest:
+        own, job_id = world.lifecycle.queue.own, world.job(NETWORK).id
+        old = attrs.evolve(notes_of(world), template_digest="")
+        world.lifecycle.close()
+        world.put(own.job(job_id), own.dumps(old))
+        world.lifecycle = world.peer(roles=(Role.MANAGER,), seed=9)
+        world.settle()
     world.put("/config/v2.0/heat_templates/network", "{")
     worker = world.peer(roles=(Role.WORKER,))
     if known:
@@ -781,5 +852,6 @@ def test_rule_09_a_template_that_breaks_is_no_template_as_it_was(
     worker.run_until_idle()
     world.pass_time(5, worker)
     assert [] == world.changes()
+    assert (0 if known else 1) == len(world.told(JobHandedBack))
     ((state, version, _),) = world.states_of(NETWORK)
     assert ("CREATE_ERROR", 1) == (state, version)

@@ -372,8 +372,6 @@ def test_jobs_of_an_old_system_go_on() -> None:
 
 
 def _other(job_id: Any) -> Any:
-    import attrs  # noqa: PLC0415 - only here
-
     return attrs.evolve(job_id, suffix="zzzzz")
 
 

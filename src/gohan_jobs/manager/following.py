@@ -11,7 +11,7 @@ from gohan_jobs.keys import Keys, Place, ResourcePath
 from gohan_jobs.manager.changes import Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.dispatch import Dispatch
-from gohan_jobs.manager.intake import Intake
+from gohan_jobs.manager.intake import NO_PATH, Intake
 from gohan_jobs.manager.loading import Loader
 from gohan_jobs.manager.repairs import Repairs
 from gohan_jobs.manager.reports import Reports
@@ -117,8 +117,7 @@ class Follower:
     def _on_config(self, event: Event) -> None:
         path = self._keys.path_in(self._keys.config, event.key)
         if path is None:
-            if event.entry is not None:
-                self._desk.set_aside(event.key, event.revision, "not a resource's path")
+            self._judge_foreign(event, NO_PATH)
             return
         self._intake.receive(Pending(path, event.entry, event.revision))
         if self._keys.is_template(path):
@@ -216,12 +215,18 @@ class Follower:
         if not job.broken and not job.notes.held_until:
             self._desk.pardon(key)
 
+    def _judge_foreign(self, event: Event, reason: str) -> None:
+        """A key that is nobody's was written, or is gone."""
+        if event.entry is None:
+            self._desk.pardon(event.key)
+        else:
+            self._desk.set_aside(event.key, event.revision, reason)
+
     def _on_place(self, event: Event, place: Place, prefix: str) -> None:
         try:
             job = self._desk.board.get(self._keys.job_id_in(prefix, event.key))
         except InvalidKey as error:
-            if event.entry is not None:
-                self._desk.set_aside(event.key, event.revision, str(error))
+            self._judge_foreign(event, str(error))
             return
         if job is None:
             return

@@ -33,7 +33,10 @@ from gohan_jobs.records import ConfigRecord, ResourceRef
 from gohan_jobs.schemas import Schema
 from gohan_jobs.stores.base import Entry
 
-__all__ = ["NO_SCHEMA", "Intake"]
+__all__ = ["NO_PATH", "NO_SCHEMA", "Intake"]
+
+NO_PATH = "not a resource's path"
+"""Why a key below ``/config/`` is set aside that can't be a resource's."""
 
 NO_SCHEMA = "no schema has this path"
 """Why a config of an unknown type is set aside."""

@@ -21,7 +21,7 @@ from gohan_jobs.manager.changes import Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.dispatch import Dispatch
 from gohan_jobs.manager.foreigners import Foreigners
-from gohan_jobs.manager.intake import NO_SCHEMA, Intake
+from gohan_jobs.manager.intake import NO_PATH, NO_SCHEMA, Intake
 from gohan_jobs.manager.repairs import Repairs
 from gohan_jobs.manager.reports import Reports
 from gohan_jobs.manager.requests import Requests
@@ -141,6 +141,8 @@ class Loader:
                 path = keys.path_in(prefix, entry.key)
                 if path is not None:
                     put(path, entry)
+                elif prefix == keys.config:
+                    self._set_aside(entry.key, entry.mod_revision, NO_PATH)
 
     def _load_own(self, revision: int) -> None:
         desk, own = self._desk, self._desk.queue.own
