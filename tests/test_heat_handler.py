@@ -98,6 +98,19 @@ def test_somebody_is_faster_to_create() -> None:
     assert "theirs" not in stack.tags
 
 
+def test_it_was_created_by_the_same_job_a_moment_ago() -> None:
+    """By a worker that has lost it: the stack is waited for, and not changed again."""
+    world, heat = world_of(operation_seconds=5.0)
+
+    def same(simulated: SimulatedHeat) -> None:
+        tag = f"gohan-jobs:1:{world.job(NETWORK).id.suffix}"
+        SimulatedHeat.create(simulated, attrs.evolve(THEIRS, tags=(tag,)))
+
+    heat.before["create"] = same
+    assert ("CREATE_COMPLETED", 1, "") == run(world)
+    assert [("create", STACK)] == world.changes()
+
+
 def test_somebody_deletes_before_an_update() -> None:
     """An update that finds nothing becomes a create."""
     world, heat = world_of()

@@ -16,7 +16,12 @@ from gohan_jobs.events import (
     JobSuperseded,
     OrphanFound,
 )
-from gohan_jobs.exceptions import Degraded, OrchestratorRefused, OrchestratorUnavailable
+from gohan_jobs.exceptions import (
+    Degraded,
+    OrchestratorRefused,
+    OrchestratorUnavailable,
+    StoreUnavailable,
+)
 from gohan_jobs.handlers import Done, GiveUp, JobContext, RetryLater
 from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Role
@@ -427,13 +432,18 @@ def test_rule_15_a_config_created_again_takes_over_the_stack(resource: Any) -> N
     assert {} == world.under("/jobs/")
 
 
-def test_rule_15_a_removed_config_is_seen_by_the_claim_too() -> None:
+@pytest.mark.parametrize("again", [False, True], ids=["gone", "created again"])
+def test_rule_15_a_removed_config_is_seen_by_the_claim_too(
+    again: bool,  # noqa: FBT001 - a case
+) -> None:
     """A job whose config went while it was ready ends without its handler."""
     world = World(roles=(Role.MANAGER,))
     world.write(NETWORK, {"name": "x"})
     world.settle()
     world.lifecycle.close()
     world.remove_config(NETWORK)
+    if again:
+        world.write(NETWORK, {"name": "x"})
     worker = world.peer(roles=(Role.WORKER,))
     worker.run_until_idle()
     assert [] == world.changes()
@@ -726,6 +736,22 @@ def test_rule_18_a_lease_counts_from_before_it_was_asked_for() -> None:
     store.clock.advance(20)
     worker.keep_alive()
     assert (57, 57) == (granted, worker.lease.remaining)
+
+
+def test_rule_18_a_lease_that_could_not_be_renewed_in_time_is_lost() -> None:
+    """Nobody has said that it has ended; but it may have, and another may have its jobs."""
+    clock, lost = VirtualClock(), []
+    store = FaultyStore(MemoryStore(clock=clock))
+    worker = Registration(
+        store, key="/w", slots=1, ttl=60.0, clock=clock, lost=lambda: lost.append(clock.now())
+    )
+    worker.register()
+    for _ in range(3):
+        clock.advance(20)
+        store.fail("keep_alive", on=1)
+        with pytest.raises(StoreUnavailable):
+            worker.keep_alive()
+    assert ([60.0], 0) == (lost, worker.lease.id)
 
 
 @pytest.mark.parametrize("leaders", [1, 2], ids=["same leader", "another leader"])
