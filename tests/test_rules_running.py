@@ -17,6 +17,7 @@ from gohan_jobs.events import (
     OrphanFound,
 )
 from gohan_jobs.exceptions import (
+    ClaimLost,
     Degraded,
     OrchestratorRefused,
     OrchestratorUnavailable,
@@ -738,6 +739,32 @@ def test_rule_18_a_lease_counts_from_before_it_was_asked_for() -> None:
     assert (57, 57) == (granted, worker.lease.remaining)
 
 
+def test_rule_18_a_claim_guards_nothing_under_a_later_lease() -> None:
+    """Its handler stood still; its worker has got another lease since, which lives."""
+    refused: list[str] = []
+
+    def handle(context: JobContext) -> Done:
+        world.clock.advance(500)
+        world.store.expire()
+        worker = lifecycle._worker
+        assert worker is not None
+        worker.keep_alive()
+        worker._registration.register()
+        try:
+            context.claim.guard(1.0)
+        except ClaimLost as error:
+            refused.append(error.reason)
+        return Done()
+
+    world = World(roles=(Role.MANAGER,))
+    world.write(DISK, {"name": "x"})
+    world.settle()
+    lifecycle = world.peer(roles=(Role.WORKER,), handlers={"heat_worker": handle}, seed=5)
+    lifecycle.run_until_idle()
+    assert ["lease lost"] == refused
+    assert [] == world.states_of(DISK)
+
+
 def test_rule_18_a_lease_that_could_not_be_renewed_in_time_is_lost() -> None:
     """Nobody has said that it has ended; but it may have, and another may have its jobs."""
     clock, lost = VirtualClock(), []
@@ -820,6 +847,7 @@ def test_rule_19_a_result_too_large_is_a_failure_that_says_so() -> None:
         len(stack.status_reason),
     )
     assert [("create", "network_n1")] == world.changes()
+    assert [state.error] == [event.reason for event in world.told(JobFailed)]
 
 
 def _too_deep(levels: int) -> Any:
