@@ -8,6 +8,7 @@ import sys
 import types
 
 import pytest
+from google.protobuf import descriptor_pool
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -191,6 +192,13 @@ def test_etcd3_loaded_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "_prepared", set())
     with pytest.warns(RuntimeWarning, match="as it is"):
         assert messages.load() is rpc
+
+
+def test_the_messages_are_in_a_pool_of_their_own() -> None:
+    """So that other users of etcd's protocol, in other versions, are not in the way."""
+    pool = messages.load().PutRequest.DESCRIPTOR.file.pool
+    assert descriptor_pool.Default() is not pool
+    assert "rpc.proto" == pool.FindFileByName("rpc.proto").name
 
 
 def test_etcd3_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

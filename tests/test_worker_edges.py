@@ -101,13 +101,14 @@ def candidates(
     world: World,
     store: FaultyStore | None = None,
     accepts: Callable[[JobId], bool] = lambda _: True,
+    seed: int = 1,
 ) -> tuple[Candidates, FaultyStore]:
     """Of a worker that asks the store for nothing else."""
     store = store or FaultyStore(world.store)
     now, workers = world.clock.now, Bookkeeping(world.keys).workers_prefix
     # Who else there is, it reads from the store below.
     peers = Peers(world.store, workers, f"{workers}me", now)
-    found = Candidates(store, world.keys, peers, accepts, random.Random(1), now, None)
+    found = Candidates(store, world.keys, peers, accepts, random.Random(seed), now, None)
     return found, store
 
 
@@ -202,6 +203,40 @@ def test_busy_workers_try_different_jobs() -> None:
         assert 16 < len(mine) < 48
         taken += mine
     assert (128, 128) == (len(taken), len(set(taken)))
+
+
+def picks_of(found: Candidates) -> list[JobId]:
+    """What there is to try, in that order."""
+    picks = (found.pick() for _ in range(found.waiting))
+    return [pick[0] for pick in picks if pick is not None]
+
+
+def test_workers_that_hear_of_the_same_jobs_try_them_in_different_orders() -> None:
+    """At random: each would lose its claims to the one before it (``rules`` 25)."""
+    world = World()
+    watching = [candidates(world, seed=seed)[0] for seed in range(4)]
+    for found in watching:
+        found.refill()
+    make_ready(world, 20)
+    for found in watching:
+        found.refill()
+    orders = [tuple(picks_of(found)) for found in watching]
+    assert [20] * 4 == [len(order) for order in orders]
+    assert 4 == len(set(orders))
+
+
+def test_workers_without_a_share_take_different_ones_of_the_others() -> None:
+    """A few each, at random."""
+    world = World()
+    register(world, *(f"w{number:02}" for number in range(99)))
+    make_many_ready(world, 40)
+    taken = []
+    for seed in range(4):
+        found, _ = candidates(world, seed=seed)
+        found.refill()
+        taken.append(frozenset(picks_of(found)))
+    assert [8] * 4 == [len(jobs) for jobs in taken]
+    assert 4 == len(set(taken))
 
 
 def test_a_worker_without_a_share_takes_a_few_others() -> None:
