@@ -11,8 +11,10 @@ import pytest
 from gohan_jobs.handlers import Done
 from gohan_jobs.lifecycle import Role
 from gohan_jobs.manager import ManagerOptions
+from gohan_jobs.operations.operating import Operator
+from gohan_jobs.queue import Queue
 from gohan_jobs.schemas import Schema, Schemas
-from worlds import HOT, TEMPLATES, World, ref
+from worlds import HOT, NETWORK, SCHEMAS, TEMPLATES, World, ref
 
 _HOST = ref("host", "h1")
 _SCHEMAS = Schemas(
@@ -39,6 +41,20 @@ _THREE_STEPS = Schemas(
             },
             state_versioning=True,
         )
+    ]
+)
+
+
+_PEERS = Schemas(
+    [
+        *SCHEMAS,
+        Schema(
+            type="peer",
+            prefix="v2.0/peers",
+            relations={"network_id": "network"},
+            templates={"heat_worker": "Cport", "dns_worker": "Cdisk"},
+            state_versioning=True,
+        ),
     ]
 )
 
@@ -79,3 +95,25 @@ def test_what_is_given_up_is_given_up_for_good(*, dies: bool) -> None:
     problem = "site:s1: template network: there is no such heat_template"
     assert [("CREATE_ERROR", 1, problem)] == world.states_of(_SITE)
     assert ([], {}) == (world.changes(), world.under("/jobs/"))
+
+
+def test_what_is_let_down_after_an_older_version_goes_with_its_later_jobs() -> None:
+    """Both versions depend on what failed; the newer one ends in its turn, as a whole."""
+    peer = ref("peer", "p1")
+    world = World(schemas=_PEERS, roles=(Role.MANAGER,))
+    world.write(NETWORK, {"name": "blue"})
+    world.write(peer, {"network_id": "n1"})
+    world.settle()
+    world.write(NETWORK, {"name": "red"}, 2)  # waits for the peer, which is thus not collapsed
+    world.settle()
+    world.write(peer, {"network_id": "n1"}, 2)
+    world.settle()
+    assert 6 == len(world.jobs())
+    act = Operator(
+        world.store, world.codec, Queue(world.keys, world.codec), _PEERS, clock=world.clock
+    )
+    act.cancel(world.job(NETWORK, 1).id, "no")
+    world.settle()
+    told = [(state, version) for state, version, _ in world.states_of(peer)]
+    assert [("CREATE_ERROR", 1), ("MODIFY_ERROR", 2)] == told
+    assert [NETWORK] == [job.resource for job in world.jobs()]

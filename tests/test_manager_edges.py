@@ -27,7 +27,7 @@ from gohan_jobs.stores.base import (
     WatchBatch,
 )
 from gohan_jobs.testing.faults import FaultyStore
-from worlds import ALIAS, DISK, NETWORK, PORT, TEMPLATES, World, ref
+from worlds import ALIAS, DISK, NETWORK, PORT, TEMPLATES, TENANT, World, ref
 
 _HANDLER = b"heat_worker"
 _DONE = ("CREATE_COMPLETED", 1, "")
@@ -602,3 +602,18 @@ def test_a_result_that_is_heard_of_late(race: Race) -> None:
     race.world.settle()
     expected = [("READ_COMPLETE", 1, ""), ("READ_COMPLETE", 2, "")]
     assert expected == race.world.states_of(ALIAS)
+
+
+def test_a_repair_waits_until_the_state_is_heard_of(race: Race) -> None:
+    """Whether there is anything to make right can't be told before."""
+    race.queued(NETWORK)
+    race.store.deaf_to = race.world.keys.state
+    race.finish()
+    key = race.own.repair(race.world.path(NETWORK))
+    asked = Repair(tenant=TENANT, job="a job", dropped=False)
+    race.world.put(key, race.own.dumps(asked))
+    race.world.settle()
+    assert [] == race.world.jobs()
+    race.store.deaf_to = ""
+    race.world.settle()
+    assert {"modify n1:1": "ready"} == race.world.places()

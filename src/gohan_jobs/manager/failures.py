@@ -57,23 +57,20 @@ class Failures:
             for other in self._affected(job, all_of_them=not holds)
             if not (holds and other.notes.held_for)
         ]
-        for other in affected[: self._desk.options.batch]:
-            if holds and other.resource != job.resource:
+        batch = affected[: self._desk.options.batch]
+        # Looked at before: what they let down was left to their turn, though that may come here.
+        later = {other.job_id for other in batch if self._desk.board.has_older(other)}
+        for other in batch:
+            others = other.resource != job.resource
+            if holds and others:
                 self._hold(other, job.resource, told)
+            elif other.job_id in later:
+                # Its result would stand there first, and then the older one's in its place
+                # (``rules`` 12): it is cancelled once that one has ended.
+                self._hold(other, job.resource, told, seconds=0.0)
             else:
-                self._let_down(other, job, told)
+                self._cancel(other, told, self._desk.failure_of(other, told) if others else None)
         return bool(affected)
-
-    def _let_down(self, other: Tracked, failed_job: Tracked, told: str) -> None:
-        """Cancel a dependant; one whose older version is unfinished, once that one has ended.
-
-        Its result would stand there first, and then the older one's in its place (``rules`` 12).
-        """
-        if self._desk.board.has_older(other):
-            self._hold(other, failed_job.resource, told, seconds=0.0)
-        else:
-            others = other.resource != failed_job.resource
-            self._cancel(other, told, self._desk.failure_of(other, told) if others else None)
 
     def _affected(self, failed_job: Tracked, *, all_of_them: bool) -> list[Tracked]:
         """Those that it lets down, each after those that depend on it in turn."""

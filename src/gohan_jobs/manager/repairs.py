@@ -19,8 +19,8 @@ from gohan_jobs.stores.base import Compare, Delete, Entry, Put, Transaction
 
 __all__ = ["Repairs"]
 
-_Situation: TypeAlias = tuple[int, int]
-"""The config's mod revision, and that of what asks for the repair."""
+_Situation: TypeAlias = tuple[int, int, int]
+"""The mod revisions of the config, its state, which may be heard of late, and what asks."""
 
 
 class Repairs:
@@ -77,7 +77,8 @@ class Repairs:
             self._tried.pop(path, None)
             return None
         entry = desk.estate.config_entry(path)
-        return (0 if entry is None else entry.mod_revision, self._asked[path])
+        revision = 0 if entry is None else entry.mod_revision
+        return revision, desk.estate.state_revision(path), self._asked[path]
 
     def _is_marked(self, path: ResourcePath) -> bool:
         """Whether a later config is marked for deletion: its stack may go (``rules`` 16)."""
