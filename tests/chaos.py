@@ -23,7 +23,7 @@ from chaos_record import Heard, Recorder
 from chaos_verdict import Evidence, problems_in
 from gohan_jobs.bookkeeping import Bookkeeping
 from gohan_jobs.codec import Codec
-from gohan_jobs.stores.base import Entry, entries_below
+from gohan_jobs.stores.base import entries_below
 from gohan_jobs.stores.etcd import EtcdStore
 from gohan_jobs.testing.etcd import EtcdCluster
 from gohan_jobs.testing.proxy import TcpProxy
@@ -33,6 +33,7 @@ __all__ = ["ChaosOptions", "Report", "run_chaos"]
 
 _NAME = re.compile(r"\b(?:network|port|rule|volume|alias)-\d+\b")
 _LONGEST_EXCERPT = 150
+_AGREEING = 20.0
 
 
 @attrs.frozen(kw_only=True)
@@ -155,12 +156,15 @@ class _Run:
             self.problems.append(f"no rest after {self.options.settle_seconds:g} s")
             self.problems += [f"left: {key}" for key in self._unsettled()]
         evidence = self._evidence()
+        void = self._void()
+        if void:  # whoever speaks to several members is told of two pasts
+            return self._report(evidence, void)
         self.problems += problems_in(evidence)
         if settled:
             self.problems += self._restart()
         if self.problems:
             self._keep()
-        return self._report(evidence)
+        return self._report(evidence, self._void())
 
     # Coming to rest.
 
@@ -222,19 +226,27 @@ class _Run:
 
     def _void(self) -> str:
         """Whether etcd's own members disagree, as those of 3.5.0 to 3.5.2 may after a crash."""
+        self.cluster.wait()
+        if not self._wait(lambda: len(set(self._revisions())) == 1, _AGREEING):
+            return f"void: etcd's members stand at different revisions: {self._revisions()}"
         disputed = self._disputed()
         if not disputed:
             return ""
         return f"void: etcd's members disagree on {len(disputed)} keys, such as {disputed[0]}"
 
-    def _disputed(self) -> list[str]:
-        """Keys of which the members do not say the same, as of one revision."""
-        self.cluster.wait()
-        revision = self.store.revision()
-        told: list[set[Entry]] = []
+    def _alone(self) -> Iterator[EtcdStore]:
+        """Each member by itself."""
         for member in self.cluster.members:
             with EtcdStore([member.endpoint], timeout=10.0) as alone:
-                told.append(set(entries_below(alone, "", revision=revision)))
+                yield alone
+
+    def _revisions(self) -> list[int]:
+        return [alone.revision() for alone in self._alone()]
+
+    def _disputed(self) -> list[str]:
+        """Keys of which the members do not say the same, as of one revision."""
+        revision = self.store.revision()
+        told = [set(entries_below(alone, "", revision=revision)) for alone in self._alone()]
         disputed = {entry for each in told for entry in each ^ told[0]}
         return sorted({entry.key for entry in disputed})
 
@@ -262,7 +274,7 @@ class _Run:
             references=self.gohan.references,
         )
 
-    def _report(self, evidence: Evidence) -> Report:
+    def _report(self, evidence: Evidence, void: str) -> Report:
         names = dict.fromkeys(
             name for text in self.problems for name in _NAME.findall(text.replace("_", " "))
         )
@@ -279,7 +291,7 @@ class _Run:
             jobs=jobs,
             revisions=self.recorder.seen,
             restarts=sum(member.restarts for member in self.members.all),
-            void=self._void(),
+            void=void,
             excerpts="\n".join(excerpts),
         )
 
@@ -346,7 +358,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     report = run_chaos(options)
     print(report)  # noqa: T201 - likewise
-    return 1 if report.problems else 0
+    return 1 if report.problems or report.void else 0
 
 
 if __name__ == "__main__":
