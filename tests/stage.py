@@ -172,9 +172,7 @@ class Stage:
             arguments: after ``gohan-jobs``.
             status: the exit status expected.
         """
-        return self._typed(
-            "gohan-jobs", (sys.executable, "-m", "gohan_jobs"), arguments, status
-        )
+        return self._typed("gohan-jobs", (sys.executable, "-m", "gohan_jobs"), arguments, status)
 
     def etcdctl(self, *arguments: str) -> str:
         """Type a command of etcd's; what it prints."""
