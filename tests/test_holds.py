@@ -117,18 +117,25 @@ def test_a_config_whose_result_went_is_held_again_as_it_was() -> None:
 def test_a_held_config_written_again_as_it_was_goes_on_waiting() -> None:
     """A resync of Gohan's is no news: else one a minute, and nobody would ever be told."""
     world = _holding(manager=ManagerOptions())
-    before = _held(world)
+    explained = world.lifecycle.explain(PORT).summary
     world.pass_time(40)
     world.write(PORT, _PORT)
+    start = world.store.revision()
     world.settle()
-    after = _held(world)
-    assert before is not None
-    assert after is not None
-    assert attrs.evolve(before, config_mod=after.config_mod) == after
-    assert before.config_mod < after.config_mod
+    assert start == world.store.revision()
+    assert explained == world.lifecycle.explain(PORT).summary
     world.pass_time(21)
     assert "READ_ERROR" == (world.outcome(PORT) or ("",))[0]
     assert 1 == len(world.told(ConfigHeld))
+
+
+def test_a_later_version_is_not_said_to_be_held() -> None:
+    """Nobody has looked at it yet, and what is noted is the one before."""
+    world = _holding()
+    assert world.lifecycle.explain(PORT).summary.startswith("version 1 is held")
+    world.write(PORT, _PORT, 2)
+    not_read = "version 2 is not planned: it has not been read yet"
+    assert not_read == world.lifecycle.explain(PORT).summary
 
 
 def test_a_held_config_whose_body_changes_has_a_hold_of_its_own() -> None:

@@ -173,8 +173,8 @@ class Held:
     """A change that is not planned yet: it waits for a resource, or was vetoed (``rules`` 5).
 
     Attributes:
-        config_mod: mod revision of the config that is held; 0: its key is gone, and it is the
-            removal that is held.
+        config_mod: mod revision of the config when it was held first; 0: its key is gone, and it is
+            the removal that is held.
         version: of the config; of the one processed last, for a removal.
         digest: of its body, so that one that is only written again, as Gohan does on a resync,
             goes on waiting (``rules`` 2); empty of what was vetoed.

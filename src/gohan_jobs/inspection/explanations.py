@@ -132,7 +132,7 @@ def summary_of(found: Explanation, config_mod: int | None) -> str:
         return f"its config can't be used: {found.set_aside}"
     if found.orphan:
         return f"its stack is an orphan: {found.orphan}"
-    if found.held is not None and found.held.config_mod == (config_mod or 0):
+    if found.held is not None and _is_of(found.held, found.version, config_mod):
         return _held(found.held)
     if found.jobs:
         return _job_summary(found.jobs[0])
@@ -148,6 +148,14 @@ def root_cause_of(found: Explanation) -> str:
     if by is None or not last.held_for:
         return last.reason
     return f"{last.reason}; {by.resource}: {by.root_cause}"
+
+
+def _is_of(held: Held, version: int | None, config_mod: int | None) -> bool:
+    """Whether a note is of the config that is there; that may only have been written again."""
+    if held.config_mod == (config_mod or 0):
+        return True
+    both = bool(held.config_mod) and config_mod is not None
+    return both and not held.vetoed and held.version == version
 
 
 def _held(held: Held) -> str:

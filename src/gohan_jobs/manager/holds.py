@@ -78,7 +78,8 @@ class Holds:
         """The note that a plan is not carried out yet; None if it is there already."""
         path = pending.path
         known, revision = self._desk.held.get(path, (None, 0))
-        if held == known:
+        if known is not None and _is_noted(held, known):
+            self._desk.held[path] = held, revision
             self._set_timer(path, held)
             return None
         transaction = self._desk.queue.hold(path, held, revision)
@@ -222,6 +223,12 @@ class Holds:
         if self._due.get(path) == due:  # something changed under it
             again = self._desk.clock.now() + _AGAIN
             self._desk.timers.at(again, lambda: self._over(path, due))
+
+
+def _is_noted(held: Held, known: Held) -> bool:
+    """Whether a note says it all, though the config may have been written again (``rules`` 2)."""
+    again = held if held.vetoed else attrs.evolve(held, config_mod=known.config_mod)
+    return again == known
 
 
 def _is_of(held: Held, version: int, digest: str) -> bool:
