@@ -72,8 +72,11 @@ def no_error_without_a_reason(site: Site) -> Iterator[str]:
             yield f"{resource}: {state.error}"
 
 
-def _repair_was_cancelled(site: Site, resource: ResourceRef) -> bool:
-    """Whether an operator ended what was to make a stack right, of which no state tells."""
+def _repair_came_to_nothing(site: Site, resource: ResourceRef) -> bool:
+    """Whether what was to make a stack right was ended by an operator, or failed in Heat.
+
+    Nobody is told of it: the version has its result (``rules`` 12).
+    """
     ends = [
         event
         for event in site.world.events
@@ -81,7 +84,8 @@ def _repair_was_cancelled(site: Site, resource: ResourceRef) -> bool:
         and event.job_id.resource_type == resource.resource_type
         and event.job_id.resource_id == resource.resource_id
     ]
-    return bool(ends) and isinstance(ends[-1], JobCancelled)
+    excused = (JobFailed, JobCancelled) if site.features.fail_rate else JobCancelled
+    return bool(ends) and isinstance(ends[-1], excused)
 
 
 def stacks_are_as_their_configs(site: Site) -> Iterator[str]:
@@ -90,7 +94,7 @@ def stacks_are_as_their_configs(site: Site) -> Iterator[str]:
     for resource, config, state in _present(site):
         if state.error or resource.resource_type == "alias":
             continue
-        if _repair_was_cancelled(site, resource):
+        if _repair_came_to_nothing(site, resource):
             continue
         stack = stacks.get(stack_name(resource))
         found = stack and (stack.end, stack.versions, stack.parameters.get("name"))
