@@ -89,6 +89,7 @@ def test_without_a_fault(name: str) -> None:
     assert written_by_a_restart(replayed(name)) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "chunk",
     [0, *(pytest.param(chunk, marks=_REPEATED) for chunk in range(1, _CHUNKS))],

@@ -302,6 +302,7 @@ def _things(handler: Callable[[JobContext], Outcome], **options: Any) -> Simulat
     return simulation
 
 
+@pytest.mark.exhaustive
 def test_a_handler_of_ones_own() -> None:
     """It is tried with a fault at every call, as the documentation shows."""
     made: list[str] = []

@@ -71,6 +71,7 @@ def test_the_scenario_means_something() -> None:
     assert ({}, ["network_n1"]) == (EXPECTED["jobs"], EXPECTED["stacks"])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("call", CALLS)
 def test_one_failure_at_any_call(call: StoreCall, after: bool) -> None:  # noqa: FBT001 - a case
