@@ -518,6 +518,11 @@ def test_the_wrappers_number_is_kept() -> None:
         (JOB_KEY, ["x", *job_document()[1:]], ["the wrapper's handler is not the job's @ $[0]"]),
         (
             JOB_KEY,
+            job_document(handler=5),
+            ["expected a string, found an integer @ $[1].handler"],
+        ),
+        (
+            JOB_KEY,
             job_document(dependency=["x", JOB_ID, 5], id="y", on_failure=None),
             [
                 "expected a job id, found an integer @ $[1].dependency[2]",
@@ -762,6 +767,14 @@ def test_what_can_not_be_written(spelling: Spelling, value: object) -> None:
     config = ConfigRecord(body={"a": value}, version=1)
     with pytest.raises(InvalidRecord, match=r"^ConfigRecord: can't be written: \w+Error @ \$$"):
         dumps(config, spelling)
+
+
+@pytest.mark.parametrize("spelling", list(Spelling))
+def test_what_is_too_deep_for_the_stack_is_no_crash(spelling: Spelling) -> None:
+    """A body that an embedder nested without end is refused like any that is too deep."""
+    endless = ConfigRecord(body={"a": nested(50_000)}, version=1)
+    with pytest.raises(InvalidRecord, match=r"^ConfigRecord: can't be written: RecursionError @ "):
+        dumps(endless, spelling)
 
 
 def test_what_is_no_record() -> None:

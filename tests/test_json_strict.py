@@ -65,6 +65,7 @@ def test_what_is_read(text: str | bytes, value: Any) -> None:
         ("-" + "1" * 4301, ["an integer of more than 4300 digits @ $"]),
         ('{"a": 1, "b": 2, "a": 3}', ["the key stands twice in one object @ $.a"]),
         ('[{"a b": 1, "a b": 1}]', ['the key stands twice in one object @ $[0]["a b"]']),
+        ('{"a\\n": NaN}', ['NaN is not JSON @ $["a\\n"]']),
         (
             '{"a": NaN, "a": {"": 1e999}, "a": NaN} x',
             ["not JSON: Extra data: line 1 column 40 @ $"],
@@ -76,7 +77,7 @@ def test_what_is_read(text: str | bytes, value: Any) -> None:
         ('["' + "\\" * 99_999, ["not JSON: Unterminated string starting at: line 1 column 2 @ $"]),
         ("[" * 300 + '"' + '\\"' * 100_000, ["more than 200 levels @ $"]),
     ],
-    ids=range(26),
+    ids=range(27),
 )
 def test_what_is_refused(text: str | bytes, found: list[str]) -> None:
     """Everything else is refused, at once whatever its size."""

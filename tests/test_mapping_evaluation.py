@@ -28,13 +28,22 @@ _VNF = ResourceRef("vnf_instance", "vnf-1")
 _OWN = ResourceRef("load_balancer_interface", "if-1")
 
 _DB: dict[tuple[str, str], dict[str, Any]] = {
-    ("load_balancer", "lb-1"): {"id": "lb-1", "vnf_instance_id": "vnf-1", "name": "lb"},
+    ("load_balancer", "lb-1"): {
+        "id": "lb-1",
+        "vnf_instance_id": "vnf-1",
+        "name": "lb",
+        "own": "load_balancer_id",
+    },
     ("vnf_instance", "vnf-1"): {"id": "vnf-1", "ip": "100.64.193.3"},
     ("common_function", "cf-1"): {"number": 1},
     ("common_function", "cf-2"): {"number": 2},
 }
 _RELATIONS: dict[str, dict[str, str]] = {
-    "load_balancer_interface": {"load_balancer_id": "load_balancer", "gone_id": "port"},
+    "load_balancer_interface": {
+        "load_balancer_id": "load_balancer",
+        "gone_id": "port",
+        "no_id": "port",
+    },
     "load_balancer": {"vnf_instance_id": "vnf_instance"},
 }
 _BODY: dict[str, Any] = {
@@ -42,6 +51,7 @@ _BODY: dict[str, Any] = {
     "load_balancer_id": "lb-1",
     "gone_id": "port-9",
     "empty_id": "",
+    "no_id": "",
     "number_id": 7,
     "null": None,
     "slot": 1,
@@ -49,6 +59,7 @@ _BODY: dict[str, Any] = {
     "text": "compute:nova",
     "long": "a" * 5000,
     "kind": "load_balancer",
+    "further": "vnf_instance",
     "primary": {"ip": "10.0.0.1", "null": None},
     "functions": [{"cf_id": "cf-1"}, {"cf_id": "cf-2"}],
     "vrrp": [{"vrid": 41}, {"vrid": 42}, {}],
@@ -92,6 +103,7 @@ def _if(condition: dict[str, Any]) -> dict[str, Any]:
         ("Pabsent", None, ()),
         ("Pload_balancer_id", "lb-1", (_LB,)),
         ("Pgone_id", "port-9", (ResourceRef("port", "port-9"),)),
+        ("Pno_id", "", ()),
         ("C3", "3", ()),
         ({"constant": [3, None]}, [3, None], ()),
         ("Vauto_filled", 5, ()),
@@ -109,11 +121,28 @@ def _if(condition: dict[str, Any]) -> dict[str, Any]:
         (_remote("ip", {"type": "port", "id": "empty_id"}, ignore_missing=True), "", ()),
         (_remote("ip", {"type": "port", "id": "absent"}, ignore_missing=True), "", ()),
         (_remote("name", "load_balancer_id", ignore_missing=True), "lb", (_LB,)),
+        (
+            _remote("x", "load_balancer_id", {"type": "port", "id": "name"}, ignore_missing=True),
+            "",
+            (),
+        ),
         (_remote("name", {"concatenate": [{"field": "kind"}, "_id"]}), "lb", (_LB,)),
+        (
+            _remote("ip", "load_balancer_id", {"concatenate": [{"field": "further"}, "_id"]}),
+            "100.64.193.3",
+            (_LB, _VNF),
+        ),
+        (
+            _remote("name", {"concatenate": [_remote("own", "load_balancer_id")]}),
+            "lb",
+            (_LB, _LB),
+        ),
         ("ACx_&Ptext&C", "x_compute:nova", ()),
         ("AFload_balancer+load_balancer_id:name&Pload_balancer_id", "lblb-1", (_LB, _LB)),
         (_if({"equal": [{"field": "slot"}, 1]}), "lb", (_LB,)),
         (_if({"equal": [{"field": "yes"}, 1]}), "no", ()),
+        (_if({"equal": [{"field": "slot"}, True]}), "no", ()),
+        (_if({"equal": [{"field": "zero"}, False]}), "no", ()),
         (_if({"equal": [{"constant": [1, {"a": True}]}, [1, {"a": True}]]}), "lb", (_LB,)),
         (_if({"equal": [{"constant": [1, {"a": True}]}, [1, {"a": 1}]]}), "no", ()),
         (_if({"equal": [{"constant": [1]}, [1, 2]]}), "no", ()),
@@ -235,6 +264,7 @@ def test_an_unresolved_hop_names_what_is_missing(
         ("ACtext&Pnull", "part 2 of a concatenation is null, not a string"),
         ("ACtext&Pprimary", "part 2 of a concatenation is an object, not a string"),
         ("ACtext&Pvrrp", "part 2 of a concatenation is a list, not a string"),
+        ("ACtext&Pno_items", "part 2 of a concatenation is a list, not a string"),
         ("ACtext&Pyes", "part 2 of a concatenation is a boolean, not a string"),
         (_if({"regexp": [{"field": "slot"}, "a"]}), "the subject of a regexp is a number"),
         (_if({"regexp": [{"field": "long"}, "a*"]}), "regexp: a subject has at most 4096"),

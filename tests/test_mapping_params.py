@@ -93,7 +93,9 @@ def test_a_final_error_comes_before_an_unresolved_reference() -> None:
     with pytest.raises(MappingEvaluationError) as caught:
         compute_params(broken, _scope({"network_id": "gone", "slot": 1}))
     assert caught.value.where == "template port, param wrong"
-    late = parse_mappings({"late": "Fnetwork+network_id:name", "fine": "Cx"})
+    late = parse_mappings(
+        {"late": "Fnetwork+network_id:name", "fine": "Cx", "later": "Fport+network_id:name"}
+    )
     with pytest.raises(UnresolvedReference) as unresolved:
         compute_params(late, _scope({"network_id": "gone"}))
     assert unresolved.value.where.startswith("template port, param late, hop 1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import resource
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from gohan_jobs.exceptions import TemplateBudgetExceeded, TemplateError
 from gohan_jobs.templates import Renderer
+from gohan_jobs.templates.budget import Budget
 from gohan_jobs.templates.values import Missing, TemplateText, is_harmless, measure
 
 _MEGABYTE = 1 << 20
@@ -100,6 +102,27 @@ def test_budgets_are_the_callers() -> None:
         small.render("t", "{% for x in xs %}{{ x }}{% endfor %}", {"xs": [1, 2, 3, 4]})
     with pytest.raises(TemplateBudgetExceeded, match="more than 5 characters of output"):
         small.render("t", "abcdef", {})
+
+
+@pytest.mark.parametrize(
+    ("spend", "units", "reason"),
+    [
+        (lambda budget: budget.iteration(1), 2, "more than 2 iterations"),
+        (lambda budget: budget.step(1), 200, "more than 200 steps"),
+        (lambda budget: budget.work(5, 1), 8, "values of more than 40 characters together"),
+        (lambda budget: budget.work(6, 1), 0, "a value of more than 5 characters"),
+        (lambda budget: budget.output(1, 1), 5, "more than 5 characters of output"),
+    ],
+)
+def test_a_budget_may_be_spent_to_its_last(
+    spend: Callable[[Budget], None], units: int, reason: str
+) -> None:
+    """What is allowed is allowed, and one more of it is not; each error says what there was."""
+    budget = Budget("t", max_iterations=2, max_output=5)
+    for _ in range(units):
+        spend(budget)
+    with pytest.raises(TemplateBudgetExceeded, match=reason):
+        spend(budget)
 
 
 _SECRET = "planted-secret"

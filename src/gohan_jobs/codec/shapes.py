@@ -156,9 +156,7 @@ def placed(known: dict[str, Any], unknown: tuple[UnknownField, ...]) -> dict[str
         if after is not None:
             result[after] = known[after]
         result.update((field.name, field.value) for field in unknown if field.after == after)
-    result.update(
-        (f.name, f.value) for f in unknown if f.after not in known and f.after is not None
-    )
+    result.update((field.name, field.value) for field in unknown if field.after not in known)
     if len(result) != len(known) + len(unknown):
         raise Unexpected("an unknown field has the name of another field")
     return result
