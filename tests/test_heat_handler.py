@@ -6,21 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
+import pytest
 
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.codec import Codec
-from gohan_jobs.exceptions import OrchestratorUnavailable
+from gohan_jobs.events import JobHandedBack
+from gohan_jobs.exceptions import OrchestratorUnavailable, StackExists, StackNotFound
 from gohan_jobs.handlers import JobContext, Outcome
 from gohan_jobs.heat_handler import HeatHandler
 from gohan_jobs.orchestrators.base import Stack, StackRequest
 from gohan_jobs.orchestrators.simulated import SimulatedHeat
+from gohan_jobs.orchestrators.simulated.outcomes import Outcome as Scripted
 from gohan_jobs.records import StackOutput
-from worlds import HOT, NETWORK, TENANT, World
+from worlds import HOT, NETWORK, TEMPLATES, TENANT, World
 
 STACK = "network_n1"
 THEIRS = StackRequest(
     name=STACK, tenant=TENANT, template=HOT, parameters={"name": "theirs"}, tags=("theirs",)
 )
+MEDDLED = f"stack {STACK} is being changed by somebody else"
 
 
 class Meddled(SimulatedHeat):
@@ -140,8 +144,116 @@ def test_somebody_never_stops() -> None:
         heat.before["observe"] = again
 
     heat.before["observe"] = again
-    reason = f"stack {STACK} is being changed by somebody else"
-    assert ("CREATE_ERROR", 1, reason) == run(world)
+    assert ("CREATE_ERROR", 1, MEDDLED) == run(world)
+    own = [call.op for call in heat.changes if call.tags != THEIRS.tags]
+    assert ["create", *["update"] * 8] == own
+
+
+def test_a_name_that_is_taken_by_nothing() -> None:
+    """A Heat that says a stack exists, and finds none, is not asked for ever."""
+    world, heat = world_of()
+
+    def taken(_: SimulatedHeat) -> None:
+        heat.before["create"] = taken
+        raise StackExists("somewhere")
+
+    heat.before["create"] = taken
+    assert ("CREATE_ERROR", 1, MEDDLED) == run(world)
+
+
+def test_a_stack_that_is_found_and_is_not_there() -> None:
+    """A Heat that finds a stack, and knows none to update, is not asked for ever."""
+    world, heat = world_of()
+    run(world)
+
+    def missing(_: SimulatedHeat) -> None:
+        heat.before["update"] = missing
+        raise StackNotFound("nowhere")
+
+    heat.before["update"] = missing
+    assert ("MODIFY_ERROR", 2, MEDDLED) == run(world, 2)
+
+
+def test_somebody_creates_what_is_deleted() -> None:
+    """A stack that is there again after each deletion is given up in the end."""
+    world, heat = world_of()
+    run(world)
+
+    def again(_: SimulatedHeat) -> None:
+        if heat.find(TENANT, STACK) is None:
+            theirs_exists(heat)
+        heat.before["observe"] = again
+
+    heat.before["observe"] = again
+    world.write(NETWORK, {"name": "v2"}, 2, marked=True)
+    world.pass_time(60)
+    assert ("DELETE_ERROR", 2, MEDDLED) == world.outcome(NETWORK)
+
+
+@pytest.mark.parametrize(("failing", "ends"), [(3, "DELETE_COMPLETED"), (4, "DELETE_ERROR")])
+def test_a_deletion_is_begun_anew_three_times(failing: int, ends: str) -> None:
+    """Then the stack's failure is the result, and the fourth is the last that Heat is asked for."""
+    world, heat = world_of()
+    run(world)
+    heat.script(STACK, *[Scripted(fails=True)] * failing, op="delete")
+    world.write(NETWORK, {"name": "v2"}, 2, marked=True)
+    world.pass_time(60)
+    outcome = world.outcome(NETWORK)
+    assert outcome is not None
+    assert (ends, 4) == (outcome[0], [op for op, _ in world.changes()].count("delete"))
+
+
+def test_an_operation_of_somebody_else_has_its_own_time() -> None:
+    """The job's own limit, shorter than Heat's usual one, says nothing of how long it may take."""
+    templates = {"network": {**TEMPLATES["network"], "heat_timeout": "Pminutes"}}
+    world, heat = world_of(templates=templates)
+    heat.script(STACK, Scripted(seconds=600.0), op="create")
+    theirs_exists(heat)
+    world.write(NETWORK, {"name": "v1", "minutes": 1})
+    world.pass_time(590, step=10)
+    assert None is world.outcome(NETWORK)
+    world.pass_time(30, step=5)
+    assert ("CREATE_COMPLETED", 1, "") == world.outcome(NETWORK)
+
+
+def test_a_retry_begins_with_a_look() -> None:
+    """A stack changed while Heat was away is not taken for the one whose outputs were wanted."""
+    world, heat = world_of()
+
+    def away(_: SimulatedHeat) -> None:
+        stack = heat.find(TENANT, STACK)
+        assert stack is not None
+        SimulatedHeat.update(heat, stack, THEIRS)
+        raise OrchestratorUnavailable("away")
+
+    heat.before["outputs"] = away
+    assert ("CREATE_COMPLETED", 1, "") == run(world)
+    state = world.state(NETWORK)
+    assert state is not None
+    assert ["v1"] == [output.output_value for output in state.heat_outputs or ()]
+    assert ["create", "update", "update"] == [op for op, _ in world.changes()]
+
+
+def test_an_outage_hands_back_for_a_minute_at_most() -> None:
+    """Pauses double up to a minute, and not beyond it."""
+    world, heat = world_of()
+    heat.outage = OrchestratorUnavailable("away")
+    world.write(NETWORK, {"name": "v1"})
+    world.pass_time(70)
+    assert [60.0] == [event.after for event in world.told(JobHandedBack)]
+
+
+def test_a_job_is_handed_back_so_often_and_no_more() -> None:
+    """Then the reason of the last outage is the result."""
+    clock = VirtualClock()
+    heat = SimulatedHeat(clock)
+    handler = HeatHandler(heat, codec=Codec(), retry_after=1.0, retry_at_most=1.0, retries=2)
+    world = World(clock=clock, heat=heat, handlers={"heat_worker": handler})
+    heat.outage = OrchestratorUnavailable("away")
+    world.write(NETWORK, {"name": "v1"})
+    world.pass_time(10)
+    assert ("CREATE_ERROR", 1, "away") == world.outcome(NETWORK)
+    assert 2 == len(world.told(JobHandedBack))
 
 
 def test_a_stack_is_done_when_its_time_is_up() -> None:
