@@ -17,6 +17,7 @@ from gohan_jobs.exceptions import (
     StoreClosed,
     StoreUnavailable,
     TransactionTooLarge,
+    WrongCluster,
 )
 from gohan_jobs.stores.base import Compare, Delete, Get, Put, Transaction
 from gohan_jobs.stores.etcd import EtcdStore
@@ -159,6 +160,30 @@ def test_write_that_was_not_applied_is_sent_again(store: EtcdStore) -> None:
     assert store.get("/a") is not None
 
 
+def test_an_older_write_alike_is_not_taken_for_the_lost_one(store: EtcdStore) -> None:
+    """What stood there before it was sent does not tell whether it was carried out."""
+    alike = Transaction(success=(Put("/a", b"mine"),))
+    store.transact(alike)
+    plan(store, "Txn", ("before", LOST))
+    with pytest.raises(AmbiguousWrite, match="what is stored at /a does not tell"):
+        store.transact(alike)
+
+
+def test_revisions_of_another_cluster_are_forgotten(store: EtcdStore) -> None:
+    """Only a connection that another cluster has answered moves; it then counts anew."""
+    connection = store._connection
+    seen = store.revision()
+    connection.note(types.SimpleNamespace(cluster_id=int(store.cluster_id(), 16), revision=1))
+    store.move()
+    assert seen == connection.seen
+    other = types.SimpleNamespace(cluster_id=7, revision=1)
+    with pytest.raises(WrongCluster):
+        connection.note(other)
+    store.move()
+    connection.note(other)
+    assert 1 == connection.seen
+
+
 def test_write_lost_twice(store: EtcdStore) -> None:
     """The repeat may get lost, too: found out again."""
     plan(store, "Txn", ("before", LOST), None, None, ("after", LOST))
@@ -261,6 +286,22 @@ def test_which_lease_has_ended(store: EtcdStore) -> None:
             store.transact(Transaction(success=puts))
         found.append(caught.value.lease)
     assert found == list(reversed(leases))
+
+
+@pytest.mark.parametrize(("told", "left"), [(1, 1.0), (0, 0.0), (-1, None)])
+def test_a_lease_in_its_last_second_has_not_ended(
+    store: EtcdStore, told: int, left: float | None
+) -> None:
+    """The server counts whole seconds: 0 is less than one, and only -1 is no lease."""
+    ask = store._connection._methods["LeaseTimeToLive"]
+
+    def call(request: Any, **options: Any) -> Any:
+        answer = ask(request, **options)
+        answer.TTL = told
+        return answer
+
+    store._connection._methods["LeaseTimeToLive"] = call
+    assert left == store.lease_ttl(1)
 
 
 def test_compacted_revision_is_not_told(store: EtcdStore) -> None:

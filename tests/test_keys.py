@@ -209,6 +209,7 @@ def test_keys_of_another_place() -> None:
         ({"templates": "/v2.0/heat_templates/"}, "templates must end with '/'"),
         ({"templates": "v2.0/heat_templates"}, "templates must end with '/'"),
         ({"state": "/config/state/"}, "stands below another prefix, '/config/'"),
+        ({"config": "/state/config/"}, "stands below another prefix, '/state/'"),
         ({"own": "/jobs/"}, "stands below another prefix, '/jobs/'"),
     ],
 )

@@ -103,6 +103,23 @@ _CHOICE = {
             ForEach(Field("ids"), Output("k", (Hop("", "t"),))),
         ),
         (
+            {
+                "for_field": "ids",
+                "for_mapping": {
+                    **_CHOICE,
+                    "then_mapping": {"output_key": "k", "path": [{"type": "t", "id": ""}]},
+                },
+            },
+            ForEach(
+                Field("ids"),
+                Choice(
+                    Condition(Operator.EQUAL, Field("a"), Constant("x")),
+                    Output("k", (Hop("", "t"),)),
+                    Constant(None),
+                ),
+            ),
+        ),
+        (
             {"for_field": {"nested": ["a", "b"]}, "for_mapping": {"field": "x"}},
             ForEach(Nested("a", "b"), Field("x")),
         ),
@@ -173,6 +190,8 @@ def test_forms_nested_too_deeply_are_refused() -> None:
     for _ in range(MAX_DEPTH - 1):
         form = {"concatenate": [form]}
     assert str(parse(form)).count("concatenate") == MAX_DEPTH - 1
+    with pytest.raises(MappingSyntaxError, match="nested more than 32 deep"):
+        parse({"concatenate": [form]})
     for _ in range(5000):
         form = {"concatenate": [form]}
     with pytest.raises(MappingSyntaxError, match="nested more than 32 deep"):

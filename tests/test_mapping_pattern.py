@@ -45,6 +45,8 @@ def test_it_matches_what_python_matches(pattern: str, subject: str) -> None:
         ("a$", "ab", False),
         ("[a-c]+x?$", "abcabc", True),
         ("a|", "b", True),
+        ("(a)" * 17, "a" * 17, True),
+        ("\\é", "é", True),
     ],
 )
 def test_examples(pattern: str, subject: str, expected: bool) -> None:  # noqa: FBT001 - a table

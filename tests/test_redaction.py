@@ -27,6 +27,7 @@ SECRET_KEYS = [
     "X-Auth-Token",
     "clientSecret",
     "APIKey",
+    "TOKENId",
     "apiKey",
     "ssh:private-key",
     "os.TOKEN",
@@ -98,6 +99,7 @@ def test_secret_values_are_found_at_any_depth() -> None:
         {"param": "token", "value": "five"},
     ]
     assert {"one", "2", "1.5", "three", "five"} == Redactor().secrets_in(value, "six", 7)
+    assert {"one"} == Redactor().secrets_in(({"password": "one"},))
 
 
 def test_a_secret_is_scrubbed_as_json_spells_it_too() -> None:
@@ -115,9 +117,26 @@ def test_longer_secrets_go_first() -> None:
     assert f"{MASK} {MASK}" == Redactor().scrub("swordfish sword", {"sword", "swordfish"})
 
 
-def test_short_secrets_are_scrubbed_as_words() -> None:
+@pytest.mark.parametrize(
+    ("secret", "text", "expected"),
+    [
+        ("1", "port 8001 refused 1.", f"port 8001 refused {MASK}."),
+        ("", "port 8001", "port 8001"),
+        ("a!", "is a! so, ba! not", f"is {MASK} so, ba! not"),
+        ("a.c", "abc a.c", f"abc {MASK}"),
+        ("abc", "xabcx", "xabcx"),
+        ("abcd", "xabcdx", f"x{MASK}x"),
+        ("abcdef", "x abcd… abc…", f"x {MASK}… abc…"),
+    ],
+)
+def test_short_secrets_are_scrubbed_as_words(secret: str, text: str, expected: str) -> None:
     """A password ``1`` leaves port 8001 readable; an empty one leaves everything."""
-    assert f"port 8001 refused {MASK}." == Redactor().scrub("port 8001 refused 1.", {"1", ""})
+    assert expected == Redactor().scrub(text, {secret})
+
+
+def test_not_every_key_ever_seen_is_remembered() -> None:
+    """Keys come from bodies: what is known of them must not grow for ever."""
+    assert 4096 == is_secret_key.cache_parameters()["maxsize"]
 
 
 @given(json_values, st.text(min_size=4, max_size=8))

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import requests
 
 from gohan_jobs import schemas_http
 from gohan_jobs.exceptions import InvalidSchema, MappingSyntaxError
 from gohan_jobs.keys import ResourcePath
 from gohan_jobs.mapping import Constant, Field, parse
+from gohan_jobs.records import ResourceRef
 from gohan_jobs.schemas import HEAT_WORKER, Schema, Schemas
 from recorded_runs import corpus_file, recorded_schemas
 
@@ -68,6 +70,8 @@ def test_every_problem_is_told_with_its_path() -> None:
             _entry(id="a:b", prefix="/v2.0//a b"),
             _entry(id="x", metadata={"template_path": "Xa", "state_versioning": True}),
             _entry(id="y", prefix="/v2.0/y", metadata={"two_step_deletion": "yes"}, schema=[]),
+            None,
+            _entry(id="z\n"),
         ]
     }
     with pytest.raises(InvalidSchema) as caught:
@@ -87,6 +91,8 @@ def test_every_problem_is_told_with_its_path() -> None:
         ),
         ("$.schemas[4].schema", "expected dict, found list"),
         ("$.schemas[4].metadata.two_step_deletion", "expected bool, found str"),
+        ("$.schemas[5]", "expected dict, found nothing"),
+        ("$.schemas[6].id", "'z\\n' can't be a resource type"),
     ]
 
 
@@ -112,6 +118,32 @@ def test_schemas_built_in_code() -> None:
     ]
     assert [found.type for found in schemas] == ["port", "network"]
     assert len(schemas) == 2
+
+
+def test_a_schema_keeps_its_relations() -> None:
+    """What the caller does later to what it gave changes no schema."""
+    given = {"network_id": "network"}
+    schema = Schema(type="port", prefix="v2.0/ports", relations=given)
+    given["network_id"] = "subnet"
+    assert {"network_id": "network"} == schema.relations
+
+
+@pytest.mark.parametrize(
+    ("kind", "handler", "expected"),
+    [
+        ("port", HEAT_WORKER, "x"),
+        ("port", "monitoring_worker", ""),
+        ("port", "late_worker", ""),
+        ("router", HEAT_WORKER, ""),
+    ],
+)
+def test_the_template_of_a_resource(kind: str, handler: str, expected: str) -> None:
+    """That of the handler that is asked for, and of no other; none where none can be told."""
+    templates = {HEAT_WORKER: "Pkind", "late_worker": "Fnetwork+network_id:kind"}
+    schemas = Schemas([Schema(type="port", prefix="v2.0/ports", templates=templates)])
+    body = {"kind": "x", "network_id": "gone"}
+    resource = ResourceRef(kind, "r-1")
+    assert expected == schemas.template_of(resource, handler, body, 1, lambda _type, _id: None)
 
 
 def test_a_template_mapping_that_is_wrong_is_refused_in_code() -> None:
@@ -268,7 +300,7 @@ def test_another_status_is_an_error_that_keeps_the_secrets(
 ) -> None:
     """Redirects are not followed: the token would be sent along."""
     monkeypatch.setattr(_Gohan, "status", status)
-    url = gohan.replace("//", "//user:s3cret@") + "?key=s3cret"
+    url = gohan.replace("//", "//user:odd@s3cret@") + "?key=s3cret"
     with pytest.raises(InvalidSchema) as caught:
         Schemas.from_url(url, "s3cret")
     assert str(caught.value) == (
@@ -279,9 +311,28 @@ def test_another_status_is_an_error_that_keeps_the_secrets(
 
 def test_an_answer_that_is_too_long_is_cut_off(gohan: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A runaway server can't fill the memory."""
-    monkeypatch.setattr(schemas_http, "MAX_ANSWER", 10)
-    with pytest.raises(InvalidSchema, match="longer than 10 bytes"):
+    _, text = schemas_http.fetch(gohan, None, timeout=5)
+    monkeypatch.setattr(schemas_http, "MAX_ANSWER", len(text))
+    assert text == schemas_http.fetch(gohan, None, timeout=5)[1]
+    monkeypatch.setattr(schemas_http, "MAX_ANSWER", len(text) - 1)
+    with pytest.raises(InvalidSchema, match=f"longer than {len(text) - 1} bytes"):
         Schemas.from_url(gohan)
+
+
+def test_an_answer_is_not_waited_for_longer_than_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that the caller gives is the request's, and there always is one."""
+    asked: list[float] = []
+
+    def get(_address: str, *, timeout: float, **_options: Any) -> Any:
+        asked.append(timeout)
+        raise requests.Timeout
+
+    monkeypatch.setattr(requests, "get", get)
+    with pytest.raises(InvalidSchema, match="no answer: Timeout"):
+        Schemas.from_url("http://gohan")
+    with pytest.raises(InvalidSchema, match="no answer: Timeout"):
+        Schemas.from_url("http://gohan", timeout=0.5)
+    assert [30.0, 0.5] == asked
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense", "http://[::1", "ftp://x"])

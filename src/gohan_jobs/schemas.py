@@ -304,8 +304,7 @@ def _with_template(schema: Schema, handler: str, form: Any, problems: list[Probl
 
 
 def _read(entry: Any, path: str, problems: list[Problem]) -> Schema | None:
-    """One entry of the answer; None, and its problems added, if it is wrong."""
-    found = len(problems)
+    """One entry of the answer; if it is wrong, its problems are added, and it may be None."""
     fields = _Fields(path, problems)
     schema = fields.take(entry, "", dict, None)
     if schema is None:
@@ -313,7 +312,7 @@ def _read(entry: Any, path: str, problems: list[Problem]) -> Schema | None:
     metadata = fields.take(schema, ".metadata", dict, {})
     switches = _Fields(f"{path}.metadata", problems)
     try:
-        read = Schema(
+        return Schema(
             type=fields.take(schema, ".id", str, "unknown", required=True),
             prefix=fields.take(schema, ".prefix", str, "unknown", required=True),
             plural=fields.take(schema, ".plural", str, ""),
@@ -326,12 +325,10 @@ def _read(entry: Any, path: str, problems: list[Problem]) -> Schema | None:
         problems.extend(
             Problem(path + problem.path[1:], problem.message) for problem in error.problems
         )
-        return None
     except MappingSyntaxError as error:
         name = schema.get("id")
         problems.append(Problem(f"{path}.metadata.template_path", f"type {name!r}: {error}"))
-        return None
-    return read if len(problems) == found else None
+    return None
 
 
 def _template_path(metadata: dict[str, Any]) -> dict[str, Any]:

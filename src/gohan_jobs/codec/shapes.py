@@ -79,8 +79,6 @@ def reader(
         converter,
         # A caller's converter may be set otherwise for its own classes.
         _cattrs_forbid_extra_keys=False,
-        _cattrs_prefer_attrib_converters=False,
-        _cattrs_use_alias=False,
         **overrides,
     )
 
