@@ -216,6 +216,126 @@ def test_an_operation_of_somebody_else_has_its_own_time() -> None:
     assert ("CREATE_COMPLETED", 1, "") == world.outcome(NETWORK)
 
 
+@pytest.mark.parametrize(("version", "failed"), [(1, "CREATE_ERROR"), (2, "MODIFY_ERROR")])
+def test_an_operation_of_its_own_has_the_jobs_time(version: int, failed: str) -> None:
+    """A job that says how long Heat may take is given up soon after, create or update."""
+    templates = {"network": {**TEMPLATES["network"], "heat_timeout": "Pminutes"}}
+    clock = VirtualClock()
+    heat = SimulatedHeat(clock, enforce_timeouts=False)
+    world = World(clock=clock, heat=heat, templates=templates)
+    for earlier in range(1, version):
+        run(world, earlier)
+    heat.script(STACK, Scripted(hang=True))
+    world.write(NETWORK, {"name": "x", "minutes": 1}, version)
+    world.pass_time(130, step=10)
+    outcome = world.outcome(NETWORK)
+    assert outcome is not None
+    assert (failed, version) == outcome[:2]
+
+
+def test_somebody_replaces_what_is_waited_for() -> None:
+    """A stack that is another by the time the wait is over is found before anything is asked."""
+    world, heat = world_of()
+    heat.script(STACK, Scripted(seconds=900.0), op="create")
+    theirs_exists(heat)
+
+    def replaced(_: SimulatedHeat) -> None:
+        gone(heat)
+        assert None is heat.find(TENANT, STACK)
+        theirs_exists(heat)
+
+    heat.before["observe"] = replaced
+    assert ("CREATE_COMPLETED", 1, "") == run(world)
+    assert ["create", "delete", "create", "update"] == [call.op for call in heat.changes]
+
+
+def impatient() -> World:
+    """A world whose handler gives up what is not over after two minutes."""
+    clock = VirtualClock()
+    heat = SimulatedHeat(clock, enforce_timeouts=False)
+    handler = HeatHandler(heat, codec=Codec(), default_timeout_mins=1)
+    return World(clock=clock, heat=heat, handlers={"heat_worker": handler})
+
+
+def test_an_operation_of_somebody_else_that_never_ends() -> None:
+    """It is waited for once, for Heat's usual time, and not again and again."""
+    world = impatient()
+    world.heat.script(STACK, Scripted(hang=True), op="create")
+    theirs_exists(world.heat)
+    world.write(NETWORK, {"name": "v1"})
+    world.pass_time(130, step=10)
+    outcome = world.outcome(NETWORK)
+    assert outcome is not None
+    assert (
+        f"stack {STACK} is still CREATE_IN_PROGRESS after its time limit"
+        == outcome[2].split(";")[0]
+    )
+
+
+def test_a_deletion_that_never_ends() -> None:
+    """It is given up like any other operation, and the stack is remembered."""
+    world = impatient()
+    run(world)
+    world.heat.script(STACK, Scripted(hang=True), op="delete")
+    world.write(NETWORK, {"name": "v2"}, 2, marked=True)
+    world.pass_time(130, step=10)
+    outcome, stack = world.outcome(NETWORK), world.stack(NETWORK)
+    assert outcome is not None
+    assert stack is not None
+    assert (
+        f"stack {STACK} is still DELETE_IN_PROGRESS after its time limit"
+        == outcome[2].split(";")[0]
+    )
+    assert (STACK, "DELETE_IN_PROGRESS") == (stack.stack_id, stack.stack_status)
+
+
+def test_a_failure_tells_resources_and_events() -> None:
+    """Heat's reason comes first, then what it says of each resource, then the last events."""
+    world, heat = world_of()
+    heat.script(STACK, Scripted(reason="no", resource_reasons={"thing": "worn out"}), op="create")
+    outcome = run(world)
+    stack = heat.find(TENANT, STACK)
+    assert stack is not None
+    told = heat.diagnose(stack)
+    assert outcome == ("CREATE_ERROR", 1, "; ".join(("no", *told.resources, *told.events)))
+    assert ("thing: worn out",) == told.resources
+    assert "" != "".join(told.events)
+
+
+def test_a_failure_without_a_reason_tells_the_status() -> None:
+    """An error is never empty: readers would take it for none."""
+    world, heat = world_of()
+    run(world)
+
+    heat.script(STACK, Scripted(fails=True), op="update")
+    before = heat.observe
+
+    def wordless(stacks: Sequence[Stack]) -> Mapping[str, Stack | None]:
+        return {
+            key: None if stack is None else attrs.evolve(stack, status_reason="")
+            for key, stack in before(stacks).items()
+        }
+
+    heat.observe = wordless  # type: ignore[method-assign] # one test's Heat
+    outcome = run(world, 2)
+    assert outcome is not None
+    assert "UPDATE_FAILED" == outcome[2].split("; ")[0]
+
+
+def test_the_tenant_of_a_stack_that_is_gone_may_change() -> None:
+    """Only a live stack keeps its tenant: a record of none says nothing of the next one's."""
+    world, heat = world_of()
+    run(world)
+    world.write(NETWORK, {"name": "v2"}, 2, marked=True)
+    world.pass_time(10)
+    world.write(NETWORK, {"name": "v3", "tenant_id": "another"}, 3)
+    world.pass_time(10)
+    outcome = world.outcome(NETWORK)
+    assert outcome is not None
+    assert (3, "") == outcome[1:]
+    assert None is not heat.find("another", STACK)
+
+
 def test_a_retry_begins_with_a_look() -> None:
     """A stack changed while Heat was away is not taken for the one whose outputs were wanted."""
     world, heat = world_of()

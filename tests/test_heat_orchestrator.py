@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from requests.adapters import HTTPAdapter
 
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.exceptions import (
@@ -492,6 +493,24 @@ def test_diagnose_of_what_is_gone(cloud: ScriptedCloud, heat: HeatOrchestrator) 
     assert Diagnosis() == heat.diagnose(ONE)
 
 
+def test_diagnose_tells_no_more_events_than_were_asked_for(
+    cloud: ScriptedCloud, heat: HeatOrchestrator
+) -> None:
+    """A Heat that takes no notice of the limit does not make an error any longer."""
+    events = [{"event_time": f"{number}"} for number in range(12)]
+    cloud.script.extend([Answer(body={"resources": []}), Answer(body={"events": events})])
+    assert [f"{number} None None None" for number in range(10)] == [*heat.diagnose(ONE).events]
+
+
+def test_validate_of_what_names_something_missing(
+    cloud: ScriptedCloud, heat: HeatOrchestrator
+) -> None:
+    """No stack is meant, so what is not found is a reason to reject the template."""
+    cloud.script.append(fault(404, "EntityNotFound", "The Flavor (x) could not be found."))
+    with pytest.raises(StackRejected, match="Flavor"):
+        heat.validate(REQUEST)
+
+
 def test_validate_sends_template_and_parameters(
     cloud: ScriptedCloud, heat: HeatOrchestrator
 ) -> None:
@@ -590,6 +609,50 @@ def test_no_time_for_another_token(cloud: ScriptedCloud) -> None:
         heat.delete(ONE)
     heat.close()
     assert 1 == heat.requests_sent == len(cloud.requests)
+
+
+def test_no_wait_for_another_token_beyond_the_time(cloud: ScriptedCloud) -> None:
+    """A call sent again waits for its turn only as long as the first one could have."""
+    clock = VirtualClock()
+    budget = CallBudget(total=None, per_tenant=0.25, clock=clock, sleep=clock.advance)
+    settings = HeatSettings(clock=clock, budget=budget, request_timeout=5)
+    heat = HeatOrchestrator.from_config(password_of(cloud), settings)
+
+    def refuse_slowly(request: Request) -> Answer:
+        clock.advance(2)
+        budget.acquire("p", 5)  # somebody else has the next turn
+        return Answer(401)
+
+    cloud.script.append(refuse_slowly)
+    with pytest.raises(OrchestratorUnavailable, match="budget"):
+        heat.delete(ONE)
+    heat.close()
+    assert (4.0, 1) == (clock.now(), len(cloud.requests))
+
+
+def test_connecting_and_answering_share_the_time(
+    cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both together take no longer than a call may, or the lease could end before it (rules 18)."""
+    given: list[Any] = []
+    send = HTTPAdapter.send
+
+    def spy(adapter: HTTPAdapter, *args: Any, **options: Any) -> Any:
+        given.append(options["timeout"])
+        return send(adapter, *args, **options)
+
+    monkeypatch.setattr(HTTPAdapter, "send", spy)
+    settings = HeatSettings(clock=VirtualClock(), request_timeout=20)
+    heat = HeatOrchestrator.from_endpoint(cloud.endpoint, None, settings)
+    cloud.otherwise = stacks()
+    heat.find("p", "one")
+    short = HeatOrchestrator.from_endpoint(
+        cloud.endpoint, None, attrs.evolve(settings, request_timeout=4)
+    )
+    short.find("p", "one")
+    for each in (heat, short):
+        each.close()
+    assert [(5.0, 15.0), (2.0, 2.0)] == given
 
 
 def test_each_tenant_logs_in_to_its_project(

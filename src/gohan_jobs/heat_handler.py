@@ -193,7 +193,7 @@ class HeatHandler:
         except StackExists:
             # Somebody was faster: perhaps this job, by a worker that died.
             return self._look(context, attrs.evolve(work, rounds=work.rounds + 1))
-        return self._wait(context, work, attrs.evolve(stack, tags=request.tags), self._settled)
+        return self._wait(context, work, stack, self._settled)
 
     def _update(self, context: JobContext, work: _Work, stack: Stack) -> Outcome:
         request = work.request
