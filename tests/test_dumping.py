@@ -91,6 +91,33 @@ def test_values_come_back_byte_for_byte() -> None:
     assert Loaded(entries=len(expected), left_out=0, put_back=()) == loaded
 
 
+def test_all_kinds_of_keys_come_back() -> None:
+    """Under each documented prefix, and each of ours; nothing is only for one of them."""
+    names = (
+        "/config/v2.0/ports/a",
+        "/config/v1.0/heat_templates/a",
+        "/gohan-jobs/cancels/a",
+        "/gohan-jobs/failed/a",
+        "/gohan-jobs/held/v2.0/ports/a",
+        "/gohan-jobs/orphans/v2.0/ports/a",
+        "/gohan-jobs/repairs/v2.0/ports/a",
+        "/gohan-jobs/reports/v2.0/ports/a",
+        "/jobs/all/a",
+        "/jobs/finished/a",
+        "/jobs/ready/a",
+        "/jobs/waiting/a",
+        "/monitoring/v2.0/ports/a",
+        "/state/v2.0/ports/a",
+        "/esi-worker/heat_stacks/v2.0/ports/a",
+        "/esi-worker/job_state/v2.0/ports/a",
+        "/worker-workflow-jobs",
+    )
+    store, other = MemoryStore(), MemoryStore()
+    store.transact(Transaction((), tuple(Put(name, b"odd") for name in names)))
+    load(other, lines(store))
+    assert sorted(names) == sorted(everything(other))
+
+
 def test_a_dump_is_of_one_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written meanwhile is not in it."""
     world = World()
@@ -98,9 +125,22 @@ def test_a_dump_is_of_one_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     header = json.loads(next(found))
     first = json.loads(next(found))
     world.put("/state/v2.0/ports/late", b"{}")
-    assert (DUMP_FORMAT, world.store.revision() - 1) == (header["format"], header["revision"])
-    assert "/state/v2.0/ports/late" not in [json.loads(line).get("key") for line in found]
+    world.put("/worker-workflow-jobs", b"late")
+    assert (DUMP_FORMAT, world.store.revision() - 2) == (header["format"], header["revision"])
+    late = {"/state/v2.0/ports/late", "/worker-workflow-jobs"}
+    assert set() == late & {json.loads(line).get("key") for line in found}
     assert first["key"].startswith("/config/")
+
+
+def test_a_digest_is_of_what_lines_say() -> None:
+    """Whatever a program has made of their ends; a blank that was added before is found."""
+    store = MemoryStore()
+    store.transact(Transaction((), (Put("/config/a/b", b"{}"),)))
+    found = lines(store)
+    read = [*read_dump(found)]
+    assert read == [*read_dump([line + b"\r\n" for line in found])]
+    with pytest.raises(OperationRefused, match="a line is not as it was dumped"):
+        list(read_dump([line + b" \n" for line in found]))
 
 
 def test_what_a_dump_says_is_read_again() -> None:
@@ -457,6 +497,50 @@ def test_somebody_works_where_a_load_is_taken_back() -> None:
     assert {**before, "/config/v2.0/networks/n1": b"theirs"} == everything(store)
 
 
+@pytest.mark.parametrize(
+    "theirs", [Put("/job_manager_id", b"theirs"), Put("/gohan-jobs/format", b"1")]
+)
+def test_who_begins_to_work_while_a_load_is_taken_back(theirs: Put) -> None:
+    """A job manager that leads by now, and a load that has come to its end, lose nothing."""
+    found = lines(busy().store)
+    store = half(found)
+
+    class Raced(Failing):
+        def transact(self, transaction: Transaction) -> TransactionResult:
+            super().transact(Transaction((), (theirs,)))
+            return super().transact(transaction)
+
+    before = everything(store)
+    store.__class__ = Raced
+    with pytest.raises(OperationRefused, match="somebody else works in this keyspace"):
+        undo(store, found)
+    assert {**before, theirs.key: theirs.value} == everything(store)
+
+
+def test_all_is_looked_at_before_anything_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not the dump's may stand behind more keys than are removed at once."""
+    monkeypatch.setattr("gohan_jobs.operations.undoing._KEYS", 1)
+    found = lines(busy().store)
+    store = half(found)
+    store.transact(Transaction((), (Put("/worker-workflow-jobs", b"theirs"),)))
+    before = everything(store)
+    with pytest.raises(OperationRefused, match="is not of this dump: nothing was taken back"):
+        undo(store, found)
+    assert before == everything(store)
+
+
+def test_what_hangs_on_a_lease_is_nobodys_load() -> None:
+    """Neither to go on with nor to take back, though the dump has that key with that value."""
+    found = lines(busy().store)
+    store = half(found)
+    key = "/config/v2.0/networks/n1"
+    value = everything(store)[key]
+    store.transact(Transaction((), (Put(key, value, store.grant_lease(60.0).id),)))
+    with pytest.raises(OperationRefused, match=f"{key}: is not of this dump"):
+        undo(store, found)
+    assert f"the keyspace: is not empty: {key}" == refusal(store, found)
+
+
 def test_who_meets_a_half_loaded_keyspace_is_told_what_to_do() -> None:
     """In the error that keeps everything else from starting, and by the one who loads."""
     found = lines(busy().store)
@@ -727,6 +811,9 @@ def test_a_redacted_dump_has_no_secrets() -> None:
         "pin_token": 123456,
         "short_secret": "abc",
         "script": "echo hunter22 > x",
+        "passphrase_secret": "wxyz",
+        "note": "say wxyz",
+        "flag_secret": "True",
         "copy": ["hunter22", "abc", 123456, True, None, "abcde"],
     }
     world.put("/config/v2.0/ports/p1", json.dumps({"body": json.dumps(body), "version": 1}))
@@ -739,7 +826,7 @@ def test_a_redacted_dump_has_no_secrets() -> None:
     assert [] == [line for line in found if b"hunter22" in line or b"123456" in line]
     values = {item.key: item.value for item in read_dump(found) if isinstance(item, Dumped)}
     shown = json.loads(json.loads(values["/config/v2.0/ports/p1"])["body"])
-    assert "echo *** > x" == shown["script"]
+    assert ("echo *** > x", "say ***") == (shown["script"], shown["note"])
     assert ["***", "***", "***", True, None, "abcde"] == shown["copy"]
     assert b"heat_worker" == values["/jobs/ready/x"]
     assert b"***" == values["/config/v2.0/ports/odd"]

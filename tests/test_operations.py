@@ -19,6 +19,7 @@ from gohan_jobs.events import (
 )
 from gohan_jobs.exceptions import InvalidKey, OperationRefused, TransactionTooLarge, WaitTimeout
 from gohan_jobs.handlers import Done
+from gohan_jobs.inspection.inspector import Inspector
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.manager import ManagerOptions
 from gohan_jobs.operations.operating import Operator, Requested
@@ -220,6 +221,41 @@ def test_a_config_that_changes_while_one_asks(monkeypatch: pytest.MonkeyPatch) -
     assert "it has changed meanwhile: look again" == refusal(lambda: act.retry(NETWORK))
 
 
+def test_a_job_that_ends_while_one_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request to cancel it is not written: nobody would ever take it away."""
+    world, job_id = running()
+    act = operator(world)
+
+    def now(_clock: Clock) -> str:
+        world.delete(world.keys.job(job_id))
+        return ""
+
+    monkeypatch.setattr("gohan_jobs.operations.operating.time_text", now)
+    assert "it has changed meanwhile: look again" == refusal(lambda: act.cancel(job_id))
+    assert [] == requests(world)
+
+
+def test_two_who_ask_at_once() -> None:
+    """The second is told, and does not write over what the first one follows."""
+    world = done()
+    world.lifecycle.close()
+    store = world.store
+    first: list[Requested] = []
+
+    class Raced(MemoryStore):
+        def transact(self, transaction: Transaction) -> TransactionResult:
+            store.__class__ = MemoryStore
+            first.append(operator(world, by="bob").retry(NETWORK))
+            return MemoryStore.transact(self, transaction)
+
+    store.__class__ = Raced
+    reason = refusal(lambda: operator(world).retry(NETWORK))
+    assert "it has changed meanwhile: look again" == reason
+    entry = store.get(first[0].key)
+    assert entry is not None
+    assert first[0].revision == entry.mod_revision
+
+
 def dropped(world: World) -> list[str]:
     """Why requests were dropped."""
     return [event.reason for event in world.told(RequestDropped)]
@@ -378,6 +414,8 @@ def test_a_job_that_nobody_has_is_cancelled() -> None:
     assert ("CREATE_ERROR", 1, expected) == world.outcome(PORT)
     assert isinstance(act.result(requested), Failed)
     assert [network, port] == [event.job_id for event in world.told(JobCancelled)]
+    (carried,) = world.told(RequestCarriedOut)
+    assert ("cancel", "ann") == (carried.request, carried.by)
     assert [] == world.jobs()
     assert [] == requests(world)
     assert [] == world.changes()
@@ -481,6 +519,22 @@ def test_a_delete_that_runs_is_not_cancelled() -> None:
     assert ("DELETE_COMPLETED", 2, "") == world.outcome(NETWORK)
 
 
+def test_whose_delete_runs_to_its_end() -> None:
+    """A one-step delete of a stack likewise; what other handlers delete is ended."""
+    world = World(operation_seconds=60.0)
+    found = {}
+    for handler in ("heat_worker", "monitoring_worker"):
+        job_id = JobId("delete", handler, "disk", "d1", 1, "aaaaa")
+        world.put(world.keys.job(job_id), b"{}")
+        world.put(world.keys.place(Place.WORKING, job_id), b"somebody")
+        try:
+            operator(world).cancellable(job_id)
+        except OperationRefused as refused:
+            found[handler] = refused.reason
+    expected = "a delete that has begun runs to its end: Heat may be at it"
+    assert {"heat_worker": expected} == found
+
+
 def cancel(world: World, name: object, text: bytes | None = None) -> None:
     """Ask for a cancellation without looking."""
     own = Queue(world.keys, world.codec).own
@@ -517,6 +571,7 @@ def test_what_can_not_be_cancelled() -> None:
     world.write(NETWORK, {"name": "red"}, 2)
     world.settle()
     newer = world.job(NETWORK, 2).id
+    assert () == act.dependants(job_id)  # a newer version of the same resource goes on
     reason = refusal(lambda: act.job_of(NETWORK))
     assert f"name one of its unfinished jobs: {job_id}, {newer}" == reason
     assert "it has no unfinished job" == refusal(lambda: act.job_of(DISK))
@@ -614,6 +669,38 @@ def test_a_claim_that_was_given_back_is_not_taken() -> None:
     assert "there is no such unfinished job" == refusal(lambda: act.holder(gone))
 
 
+def test_a_later_claim_of_the_same_job_is_not_taken() -> None:
+    """Who looked at one claim has not looked at the next."""
+    world, job_id = running()
+    act = operator(world)
+    first = act.holder(job_id)
+    act.release(first)
+    world.pass_time(35)
+    later = act.holder(job_id)
+    assert later.claim != first.claim
+    assert "it has been given back meanwhile" == refusal(lambda: act.release(first))
+    assert later == attrs.evolve(act.holder(job_id), remaining=later.remaining)
+
+
+def test_a_claim_is_its_leases_workers() -> None:
+    """Of several workers the one with that lease has it, and a claim without a lease none."""
+    world, job_id = running()
+    entry = world.store.get(world.keys.place(Place.WORKING, job_id))
+    assert entry is not None
+    while (lease := world.store.grant_lease(60.0).id) < 10:
+        pass
+    world.put(key(world, "workers", "0-first"), b"8", lease)
+    world.put(key(world, "workers", "1-none"), b"8")
+    holder = operator(world).holder(job_id)
+    assert (f"{entry.lease:x}", False) == (holder.lease, holder.worker in {"0-first", "1-none"})
+    world.put(entry.key, entry.value, lease)
+    holder = operator(world).holder(job_id)
+    assert (f"{lease:x}", "0-first") == (holder.lease, holder.worker)
+    world.put(entry.key, entry.value)
+    holder = operator(world).holder(job_id)
+    assert ("", "") == (holder.lease, holder.worker)
+
+
 def test_what_a_holder_was_told_stands() -> None:
     """A job that a delete has pre-empted is superseded, also once its claim is taken away."""
     world, job_id = running()
@@ -703,6 +790,7 @@ def workflow(world: World) -> list[Job]:
 def test_a_workflow_ends_as_one(which: int) -> None:
     """Whichever of its jobs is named, the version has one result, and all of them go."""
     world = changed_without_a_worker()
+    assert workflow(world)[0].id == operator(world).job_of(PORT)
     operator(world).cancel(workflow(world)[which].id, "no")
     world.settle()
     assert [] == world.jobs()
@@ -900,6 +988,60 @@ def test_a_void_request_is_replaced() -> None:
         ask(world, "v2.0/networks/n1", text=text)
         assert not operator(world).retry(NETWORK).already
         world.delete(key(world, "retries", "v2.0/networks/n1"))
+
+
+def test_a_request_that_was_replaced_waits_for_nothing() -> None:
+    """What stands there now is another's: the first one's version gets no result any more."""
+    world = done()
+    world.lifecycle.close()
+    first = operator(world).retry(NETWORK)
+    world.write(NETWORK, {"name": "red"}, 2)
+    world.put(first.key, b"no JSON")
+    assert Superseded(2) == operator(world).result(first)
+
+
+def test_a_request_whose_version_is_at_rest_waits_for_no_other() -> None:
+    """The job of a newer version is none of its; of the same version nothing took its place."""
+    world = done(operation_seconds=3.0)
+    requested = Requested(
+        request="retry",
+        resource=NETWORK,
+        version=1,
+        key="/none",
+        revision=world.store.revision(),
+    )
+    assert Superseded(None) == operator(world).result(requested)
+    world.write(NETWORK, {"name": "red"}, 2)
+    world.settle()
+    assert 2 == world.job(NETWORK).version
+    assert Superseded(2) == operator(world).result(requested)
+
+
+def test_a_result_that_comes_while_one_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, though it was not there before the job had ended."""
+    world, job_id = running()
+    act = operator(world)
+    requested = act.cancel(job_id)
+    world.delete(requested.key)
+    has_job = Inspector.has_job
+
+    def ended(inspector: Inspector, resource: ResourceRef, version: int) -> bool:
+        world.pass_time(70)
+        return has_job(inspector, resource, version)
+
+    monkeypatch.setattr(Inspector, "has_job", ended)
+    assert isinstance(act.result(requested), Completed)
+
+
+@pytest.mark.parametrize(("body", "marked"), [({"name": "red"}, False), ({"name": "blue"}, True)])
+def test_a_version_that_was_written_anew_is_not_planned_yet(
+    body: dict[str, str], *, marked: bool
+) -> None:
+    """That its number was processed is not enough: its body and its mark were not."""
+    world = done()
+    world.write(NETWORK, body, 1, marked=marked)
+    reason = refusal(lambda: operator(world).retry(NETWORK))
+    assert "version 1 is not planned yet: does a job manager run?" == reason
 
 
 def test_a_retry_may_be_vetoed() -> None:
