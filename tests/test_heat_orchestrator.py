@@ -22,6 +22,7 @@ from gohan_jobs.exceptions import (
 )
 from gohan_jobs.orchestrators.base import Diagnosis, Stack, StackRequest
 from gohan_jobs.orchestrators.heat import CallBudget, CloudConfig, HeatOrchestrator, HeatSettings
+from gohan_jobs.orchestrators.heat.keystone import SessionMaker, auth_for_endpoint
 from gohan_jobs.records import StackOutput, StackStatus
 from scripted_heat import HANG, RESET, Answer, Request, ScriptedCloud, fault, listed, scripted_cloud
 
@@ -455,6 +456,15 @@ def test_few_outputs_take_one_request(
     assert 1 == heat.requests_sent
 
 
+def test_two_outputs_come_in_the_templates_order(
+    cloud: ScriptedCloud, heat: HeatOrchestrator
+) -> None:
+    """Two are enough for Heat's set to give them in another order."""
+    outputs = [{"output_key": key, "output_value": 1} for key in ("b", "a")]
+    cloud.script.extend([shown(outputs=outputs), Answer(body={"outputs": {"a": {}, "b": {}}})])
+    assert ["a", "b"] == [output.output_key for output in heat.outputs(ONE)]
+
+
 def test_outputs_of_a_deleted_stack(cloud: ScriptedCloud, heat: HeatOrchestrator) -> None:
     """Heat answers 200 for a deleted stack, without outputs; here it is not found."""
     cloud.script.append(shown(status="DELETE_COMPLETE"))
@@ -545,6 +555,38 @@ def test_close_is_idempotent_and_final(cloud: ScriptedCloud, heat: HeatOrchestra
     with pytest.raises(OrchestratorUnavailable):
         heat.find("p", "one")
     assert [] == cloud.requests
+
+
+def test_two_threads_first_calls_for_a_tenant(cloud: ScriptedCloud) -> None:
+    """Who makes a tenant's session second uses the first one: one token a project is kept."""
+    make, made = SessionMaker(timeout=5.0), 0
+
+    def session_for(tenant: str) -> Any:
+        nonlocal made
+        made += 1
+        token = f"token-{made}"
+        if made == 1:  # and meanwhile another thread does
+            shared.find(tenant, "one")
+        return make(auth_for_endpoint(cloud.endpoint, token))
+
+    settings = attrs.evolve(UNLIMITED, endpoint=cloud.endpoint)
+    shared = HeatOrchestrator(session_for, settings, on_close=make.close)
+    cloud.otherwise = stacks()
+    shared.find("p", "one")
+    shared.close()
+    assert ["token-2"] * 2 == [request.headers["X-Auth-Token"] for request in cloud.requests]
+
+
+def test_connections_are_closed_once() -> None:
+    """Closing again does nothing: they may be somebody else's by then."""
+    closed: list[str] = []
+    make = SessionMaker(timeout=5.0)
+    session = make(auth_for_endpoint("http://localhost", None))
+    heat = HeatOrchestrator(lambda _: session, UNLIMITED, on_close=lambda: closed.append("it"))
+    heat.close()
+    heat.close()
+    make.close()
+    assert ["it"] == closed
 
 
 def test_threads_share_an_orchestrator(cloud: ScriptedCloud, heat: HeatOrchestrator) -> None:

@@ -228,6 +228,24 @@ def test_a_deadline_while_heat_answers(bench: Bench) -> None:
     assert (True, {"gone": None}) == (slow.in_progress, settled)
 
 
+def test_time_is_up_when_it_is_said(bench: Bench) -> None:
+    """A limit below the first look's age is kept to the moment, whatever the jitter."""
+    bench.poller.add("slow", bench.begin("slow", 900.0), limit=0.1)
+    assert ["slow"] == [settled.token for settled in bench.look()]
+    assert 0.1 == bench.clock.now()
+
+
+def test_a_heat_that_is_away_is_asked_rarely(spoilt: Bench) -> None:
+    """A young stack that can't be seen is looked at after the longest pause, not the next age."""
+    spoilt.poller.add("a", spoilt.begin("a", 900.0))
+    assert isinstance(spoilt.heat, Spoilt)
+    spoilt.heat.errors = {"one": OrchestratorUnavailable("503")}
+    assert [] == spoilt.look()
+    due = spoilt.poller.due
+    assert due is not None
+    assert PollOptions().longest <= due - spoilt.clock.now()
+
+
 def test_what_was_discarded_is_not_given(bench: Bench) -> None:
     """A look that was under way while a stack was discarded, or added anew, says nothing of it."""
     for name in ("a", "b"):
