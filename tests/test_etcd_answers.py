@@ -172,7 +172,7 @@ def test_an_older_write_alike_is_not_taken_for_the_lost_one(store: EtcdStore) ->
 def test_revisions_of_another_cluster_are_forgotten(store: EtcdStore) -> None:
     """Only a connection that another cluster has answered moves; it then counts anew."""
     connection = store._connection
-    seen = store.revision()
+    seen = store.transact(CREATE).revision
     connection.note(types.SimpleNamespace(cluster_id=int(store.cluster_id(), 16), revision=1))
     store.move()
     assert seen == connection.seen
@@ -340,6 +340,35 @@ def test_stream_without_an_answer() -> None:
     with pytest.raises(StoreUnavailable):
         _first_answer(lambda *_, **__: call)(None, 1.0, None)
     assert call.canceled
+
+
+def test_asking_for_the_oldest_revision_leaves_nothing_open(store: EtcdStore) -> None:
+    """It is asked on a stream, which ends with the answer, or without one after the time-out."""
+    asked: list[float] = []
+    header = types.SimpleNamespace(cluster_id=0, revision=1)
+    told = types.SimpleNamespace(header=header, canceled=True, compact_revision=7)
+    call = Call([told])
+
+    def watch(_requests: Iterator[Any], *, timeout: float, **_options: Any) -> Call:
+        asked.append(timeout)
+        return call
+
+    store._connection._watch = watch
+    assert 7 == store._connection.oldest()
+    assert ([5.0], True) == (asked, call.canceled)
+
+
+def test_patience_counts_from_the_first_attempt(
+    store: EtcdStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that took all of it is not repeated."""
+    line = plan(store, "Range", ("before", LOST))
+    moments = iter((0.0, 100.0))
+    clock = types.SimpleNamespace(monotonic=lambda: next(moments))
+    monkeypatch.setattr("gohan_jobs.stores.etcd.store.time", clock)
+    with pytest.raises(StoreUnavailable):
+        store.get("/a")
+    assert 1 == line.calls
 
 
 def test_closed_channel(store: EtcdStore) -> None:

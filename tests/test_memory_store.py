@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 
@@ -112,6 +113,53 @@ def test_poll_notices_a_lease_of_another_watch() -> None:
     other = store.watch("b", store.revision() + 1)
     clock.advance(5)
     assert other.poll(0.001) is None
+    assert woken.is_set()
+
+
+def test_a_poll_waits_no_longer_than_a_lease_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end is an event too; once it has ended, nobody looks for it at every call."""
+    clock = VirtualClock()
+    store = MemoryStore(clock=clock)
+    put(store, "a", lease=store.grant_lease(5).id)
+    watch = store.watch("a", store.revision() + 1)
+    waited: list[float] = []
+
+    def wait(_changed: threading.Condition, seconds: float) -> None:
+        waited.append(seconds)
+        clock.advance(seconds)
+
+    monkeypatch.setattr(threading.Condition, "wait", wait)
+    batch = watch.poll(PATIENCE)
+    assert batch is not None
+    assert [EventKind.DELETE] == [event.kind for event in batch.events]
+    assert ([5.0], math.inf) == (waited, store._next_end)
+
+
+def test_who_polls_wakes_the_others_before_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or they would hear of a lease's end only once somebody else's patience is over."""
+    clock = VirtualClock()
+    store = MemoryStore(clock=clock)
+    put(store, "a", lease=store.grant_lease(5).id)
+    order: list[str] = []
+    store.watch("a", store.revision() + 1, wake=lambda: order.append("woken"))
+    other = store.watch("b", store.revision() + 1)
+    clock.advance(5)
+    monkeypatch.setattr(threading.Condition, "wait", lambda *_: order.append("waited"))
+    assert other.poll(0.001) is None
+    assert "woken" == order[0]
+
+
+def test_a_call_that_fails_wakes_all_the_same() -> None:
+    """It may be the one that notices the end of a lease: its own."""
+    clock = VirtualClock()
+    store = MemoryStore(clock=clock)
+    lease = store.grant_lease(5).id
+    put(store, "a", lease=lease)
+    woken = threading.Event()
+    store.watch("a", store.revision() + 1, wake=woken.set)
+    clock.advance(5)
+    with pytest.raises(LeaseNotFound):
+        store.keep_alive(lease)
     assert woken.is_set()
 
 
