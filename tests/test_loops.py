@@ -175,3 +175,23 @@ def test_a_keeper_survives_a_bug() -> None:
         StoreTroubled(role="keeper", reason="unexpected ZeroDivisionError"),
         StoreRecovered(role="keeper", failures=1),
     ] == told
+
+
+def test_a_keeper_that_was_woken_once_waits_again() -> None:
+    """Else it would renew without a pause from then on."""
+    waits: list[bool] = []
+
+    class Watched(threading.Event):
+        """Tells how it was found when it was waited for, and stops the keeper in the end."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(self.is_set())
+            if len(waits) == 2:
+                keeper._stopping.set()
+            return timeout is not None
+
+    keeper = Keeper((), 1000.0, Events(()))
+    keeper._wake = Watched()
+    keeper.wake()
+    keeper._run()
+    assert [True, False] == waits

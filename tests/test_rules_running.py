@@ -10,10 +10,12 @@ import pytest
 from gohan_jobs.clock import VirtualClock
 from gohan_jobs.events import (
     JobCancelled,
+    JobClaimed,
     JobFailed,
     JobFinished,
     JobHandedBack,
     JobSuperseded,
+    LeaseLost,
     OrphanFound,
 )
 from gohan_jobs.exceptions import (
@@ -704,10 +706,19 @@ def test_rule_18_no_call_is_started_with_too_little_lease_left(
     assert before == world.changes()
     (event,) = world.told(JobHandedBack)
     assert "lease" in event.reason
+    assert 1.0 == event.after  # or the job would go to and fro until the lease is renewed
     worker._next_renewal = 0.0
     world.pass_time(5, worker)
     assert (expected, version, "") == world.outcome(NETWORK)
+    assert 0 == world.told(JobClaimed)[-1].retries  # the handler has asked for none
     assert [*before, (operation, "network_n1")] == world.changes()
+
+
+def test_rule_18_the_shortest_lease_says_how_often_all_are_renewed() -> None:
+    """A worker's lease that is far shorter than the leader's does not end meanwhile."""
+    world = World(worker=WorkerOptions(lease_ttl=40.0), manager=ManagerOptions(leader_ttl=600.0))
+    world.pass_time(250, step=5)
+    assert [] == world.told(LeaseLost)
 
 
 class _Slow(FaultyStore):

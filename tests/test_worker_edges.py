@@ -1080,3 +1080,44 @@ def test_preemptions_that_cant_be_looked_at_are_not_followed() -> None:
     assert not preemptions.followed
     assert [] == preemptions.follow([job_id("port:p1")])
     assert preemptions.followed
+
+
+def test_the_first_pre_emption_after_a_look_is_heard() -> None:
+    """No write falls between what was looked at and what is watched."""
+    world = World()
+    own = Bookkeeping(world.keys)
+    preemptions = Preemptions(world.store, own, None)
+    assert [] == preemptions.follow([])
+    job = job_id("port:p1")
+    world.put(own.preempt(job), b"")
+    assert [job] == preemptions.poll()
+
+
+class Held:
+    """An executor that runs nothing by itself.
+
+    Attributes:
+        work: what it was given.
+    """
+
+    def __init__(self) -> None:
+        self.work: list[Callable[[], None]] = []
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Keep it."""
+        self.work.append(work)
+
+
+def test_one_look_at_a_time() -> None:
+    """While Heat does not answer a look no other is begun, which would take thread after thread."""
+    world = World(operation_seconds=900.0)
+    held = Held()
+    switch: Any = world.lifecycle._switch
+    switch.pool = held
+    world.write(NETWORK, {"name": "x"})
+    world.settle()
+    held.work.pop()()
+    for _ in range(3):
+        world.settle()
+        world.clock.advance(5)
+    assert 1 == len(held.work)
