@@ -276,3 +276,22 @@ def test_an_unknown_role_is_refused() -> None:
     """A typing error would otherwise be a process that does nothing."""
     with pytest.raises(ValueError, match="no such role: mananger"):
         running(World(), roles=("mananger",))
+
+
+def test_leases_live_until_all_is_handed_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keeper ends last: else another could begin what a handler here is still at."""
+    lifecycle = running(World())
+    lifecycle.run()
+    worker = lifecycle._worker
+    assert worker is not None
+    seen: list[bool] = []
+    hand_back = worker.hand_back_all
+
+    def handed_back() -> None:
+        seen.append("gohan-jobs-keeper" in threads())
+        hand_back()
+
+    monkeypatch.setattr(worker, "hand_back_all", handed_back)
+    lifecycle.stop()
+    lifecycle.close()
+    assert [True, False] == seen

@@ -216,6 +216,14 @@ def test_a_deletion() -> None:
     assert ["job", "heat delete", "heat_stack", "state"] == kinds(trace)[4:]
 
 
+def test_a_removed_config_takes_its_state_along() -> None:
+    """As Gohan does it: what is written there again is made, not modified."""
+    marked = config(NETWORK, CREATE["value"]["body"], 2)
+    marked["value"]["marked_for_deletion"] = True
+    trace = [TEMPLATE, CREATE, stack("CREATE_COMPLETE"), marked, stack("DELETE_COMPLETE"), REMOVED]
+    assert ["job", "heat create"] == kinds([*trace, CREATE])[8:]
+
+
 def test_a_failed_deletion_ends_its_job() -> None:
     """As every operation in a trace does; a later version deletes again."""
     marked = config(NETWORK, CREATE["value"]["body"], 2)

@@ -714,6 +714,22 @@ def test_rule_18_no_call_is_started_with_too_little_lease_left(
     assert [*before, (operation, "network_n1")] == world.changes()
 
 
+def test_a_worker_is_not_registered_before_its_slots_are_told() -> None:
+    """Else the leader would count on none of them, for as long as the lease lives."""
+    clock = VirtualClock()
+    memory = MemoryStore(clock=clock)
+    store = FaultyStore(memory)
+    worker = Registration(store, key="/w", slots=3, ttl=60.0, clock=clock, lost=lambda: None)
+    store.fail("transact")
+    with pytest.raises(StoreUnavailable):
+        worker.register()
+    assert 0 == worker.lease.id
+    worker.register()
+    slots = memory.get("/w")
+    assert slots is not None
+    assert (b"3", worker.lease.id) == (slots.value, slots.lease)
+
+
 def test_rule_18_the_shortest_lease_says_how_often_all_are_renewed() -> None:
     """A worker's lease that is far shorter than the leader's does not end meanwhile."""
     world = World(worker=WorkerOptions(lease_ttl=40.0), manager=ManagerOptions(leader_ttl=600.0))

@@ -709,6 +709,21 @@ def test_only_live_stacks_are_given() -> None:
     assert [{NETWORK: None, PORT: None, unknown: None}] == given
 
 
+def test_more_stacks_are_read_than_fit_one_request() -> None:
+    """A transaction holds 128 operations: the records of more stacks take several."""
+    many = tuple(ref("network", f"n{number}") for number in range(129))
+    given: list[int] = []
+
+    def handler(context: JobContext) -> Outcome:
+        given.append(len(context.stacks(many)))
+        return Done()
+
+    world = World(handlers={"heat_worker": handler})
+    world.write(DISK)
+    world.settle()
+    assert [129] == given
+
+
 # How claims end when they are not ours any more.
 
 
@@ -821,6 +836,18 @@ def test_a_lost_lease_writes_nothing_at_the_end() -> None:
     lifecycle.close()
     assert [] == world.told(JobHandedBack)
     assert claim.holder.encode() == world.text(at(world, Place.WORKING, claim.job_id))
+
+
+def test_what_cannot_be_handed_back_ends_with_the_lease() -> None:
+    """A store that is away when a worker stops is told of, and keeps nothing from stopping."""
+    world, lifecycle = queued()
+    lifecycle.run_until_idle()
+    faulty(lifecycle).fail("transact")
+    worker_of(lifecycle).hand_back_all()
+    assert ["worker"] == [event.role for event in world.told(StoreTroubled)]
+    assert [] == world.told(JobHandedBack)
+    lifecycle.run_until_idle()
+    assert 1 == len(world.told(JobHandedBack))
 
 
 def test_a_worker_with_nobody_to_wake() -> None:
