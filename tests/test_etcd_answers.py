@@ -22,6 +22,7 @@ from gohan_jobs.exceptions import (
 from gohan_jobs.stores.base import Compare, Delete, Get, Put, Transaction
 from gohan_jobs.stores.etcd import EtcdStore
 from gohan_jobs.stores.etcd.connection import _first_answer
+from gohan_jobs.stores.etcd.link import Link
 from gohan_jobs.stores.transactions import request_bytes
 from gohan_jobs.testing.etcd import EtcdCluster
 from gohan_jobs.testing.stores import PATIENCE
@@ -369,6 +370,47 @@ def test_patience_counts_from_the_first_attempt(
     with pytest.raises(StoreUnavailable):
         store.get("/a")
     assert 1 == line.calls
+
+
+def test_a_channel_made_anew_closes_the_former_one(
+    store: EtcdStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Certificates are renewed for years: no connection may be left behind each time."""
+    plan(store, "Range", ("before", LOST))
+    former = store._connection._channel
+    close, closed = former.close, threading.Event()
+
+    def closing() -> None:
+        closed.set()
+        close()
+
+    monkeypatch.setattr(former, "close", closing)
+    monkeypatch.setattr(Link, "outdated", True)
+    assert store.get("/a") is None
+    assert former is not store._connection._channel
+    assert closed.is_set()
+
+
+def test_closed_while_a_watch_is_begun(store: EtcdStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever comes first: no watch is left that the close does not know of."""
+    connection = store._connection
+    check = connection.check
+
+    def closed_just_after() -> None:
+        check()
+        connection.closing.set()
+
+    monkeypatch.setattr(connection, "check", closed_just_after)
+    with pytest.raises(StoreClosed):
+        store.watch("/a", 1)
+    assert set() == store._watches
+
+
+def test_a_request_under_a_close_is_told_so(store: EtcdStore) -> None:
+    """It did not fail for want of a server."""
+    store._connection.closing.set()
+    found = store._connection.explained(LOST, "read /a")
+    assert ("StoreClosed", "") == (type(found).__name__, store.trouble)
 
 
 def test_closed_channel(store: EtcdStore) -> None:

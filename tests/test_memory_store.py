@@ -74,6 +74,26 @@ def test_lease_ends_at_its_time_not_before() -> None:
         store.keep_alive(lease.id)
 
 
+def test_a_longer_lease_does_not_keep_a_shorter_one() -> None:
+    """Whichever was granted last, the first to end is noticed."""
+    clock = VirtualClock()
+    store = MemoryStore(clock=clock)
+    put(store, "a", lease=store.grant_lease(5).id)
+    store.grant_lease(50)
+    clock.advance(5)
+    assert store.get("a") is None
+
+
+def test_only_the_leases_of_the_branch_taken_must_exist() -> None:
+    """As in etcd; both branches may put the same key."""
+    store = MemoryStore()
+    lease = store.grant_lease(5).id
+    either = Transaction(success=(Put("a", b"", lease),), failure=(Put("a", b"", lease + 1),))
+    assert store.transact(either).succeeded
+    with pytest.raises(LeaseNotFound):
+        store.transact(Transaction((Compare.absent("a"),), either.success, either.failure))
+
+
 def test_each_lease_ends_at_a_revision_of_its_own() -> None:
     """Two leases that end together make two revisions; one without keys makes none."""
     clock = VirtualClock()

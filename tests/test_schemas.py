@@ -32,6 +32,7 @@ def _entry(**changes: Any) -> dict[str, Any]:
                 "network_id": {"relation": "network"},
                 "nested": {"properties": {"subnet_id": {"relation": "subnet"}}},
                 "odd": True,
+                "empty": {"relation": ""},
                 "name": {"type": "string"},
             }
         },

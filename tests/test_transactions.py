@@ -20,7 +20,12 @@ from gohan_jobs.stores.base import (
     Target,
     Transaction,
 )
-from gohan_jobs.stores.transactions import MAX_OPERATIONS, check_form
+from gohan_jobs.stores.transactions import (
+    MAX_OPERATIONS,
+    MAX_REQUEST_BYTES,
+    check_form,
+    check_size,
+)
 
 WRONG = Compare("k", Target.VALUE, Comparison.EQUAL, 1)
 
@@ -86,3 +91,20 @@ def test_what_is_wrong_is_found_at_every_depth(depth: int) -> None:
     with pytest.raises(TransactionTooLarge) as refused:
         check_form(within(depth, Transaction((), (), (*most, Get("k")))))
     assert MAX_OPERATIONS + 1 == refused.value.size
+
+
+def test_of_several_keys_written_twice_the_first_is_named() -> None:
+    """The same mistake gives the same words."""
+    puts = tuple(Put(key, b"") for key in "gfedcba")
+    with pytest.raises(ValueError, match=r"^a is written twice"):
+        check_form(Transaction(success=(Transaction(success=puts), Transaction(success=puts))))
+
+
+def test_the_largest_request_and_what_made_it_too_large() -> None:
+    """64 bytes are left for what a server adds before it measures; keys count as values do."""
+    assert 64 == 1_572_864 - MAX_REQUEST_BYTES
+    transaction = Transaction((Compare.absent("a"),), (Put("b", b"12"), Get("c" * 9)))
+    check_size(transaction, MAX_REQUEST_BYTES)
+    with pytest.raises(TransactionTooLarge) as refused:
+        check_size(transaction, MAX_REQUEST_BYTES + 1)
+    assert ("c" * 9, MAX_REQUEST_BYTES + 1) == (refused.value.key, refused.value.size)
