@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from gohan_jobs.bookkeeping import Bookkeeping, Quarantined
+from gohan_jobs.bookkeeping import Bookkeeping, JobNotes, Quarantined
 from gohan_jobs.inspection.explanations import Explanation, Holder, JobExplanation
 from gohan_jobs.keys import Place
 from gohan_jobs.lifecycle import Lifecycle
@@ -231,6 +231,43 @@ def test_a_job_whose_document_is_set_aside_is_the_worst() -> None:
     found = _explain(world, PORT)
     assert ["port:p1", "network:n2"] == _chain(found)
     assert f"{second} is set aside: not JSON" == found.root_cause
+
+
+def test_the_end_that_goes_on_least_by_itself_is_to_blame() -> None:
+    """Set aside, held, nowhere, its worker gone, handed back; then what is there longest."""
+    world = _world(roles=("manager",))
+    own = Bookkeeping(world.keys)
+    names = [f"n{number}" for number in range(7)]
+    for name in names:
+        world.write(ref("network", name), {"name": "x"})
+    world.write(PORT, {"name": "p", "network_id": "n0"})
+    world.settle()
+    found = {name: world.job(ref("network", name)).id for name in names}
+    port = attrs.evolve(world.job(PORT), dependency=tuple(found.values()))
+    world.put(world.keys.job(port.id), world.codec.dumps(port))
+
+    def note(name: str, **facts: Any) -> None:
+        notes = JobNotes(**{"planned_at": "2018-02-19T00:00:02+00:00", "path": "p", **facts})
+        world.put(own.job(found[name]), own.dumps(notes))
+
+    for name in names:
+        note(name)
+    note("n0", planned_at="2018-02-19T00:00:03+00:00")
+    note("n1", last_error="no answer")
+    world.delete(world.keys.place(Place.READY, found["n2"]))
+    world.put(world.keys.place(Place.WORKING, found["n2"]), b"somebody")
+    world.delete(world.keys.place(Place.READY, found["n3"]))
+    note("n4", held_until="noon")
+    key = world.keys.job(found["n5"])
+    aside = Quarantined(key=key, mod_revision=1, reason="not JSON", since="")
+    world.put(own.quarantine(key), own.dumps(aside))
+    note("n6", planned_at="2018-02-19T00:00:01+00:00")
+    blamed = []
+    for _ in names:
+        last = _explain(world, PORT).chain[-1].job_id
+        blamed.append(last.resource_id)
+        world.delete(world.keys.job(last))
+    assert ["n5", "n4", "n3", "n2", "n1", "n6", "n0"] == blamed
 
 
 @pytest.mark.parametrize(

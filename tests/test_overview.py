@@ -112,6 +112,23 @@ def test_the_leader(at: Deployment) -> None:
     assert expected == at.status().leader
 
 
+def test_the_leader_has_the_name_that_stands_under_its_lease(at: Deployment) -> None:
+    """One that a leader before it has left, or another key that begins so, is not its name."""
+    lease, before = at.store.grant_lease(65.0).id, at.store.grant_lease(65.0).id
+    at.put(at.keys.leader, b"m1", lease)
+    named = []
+    for key, value, under in (
+        (f"{at.own.leader}-x", b"another key", lease),
+        (at.own.leader, b"before", before),
+        (at.own.leader, b"here", lease),
+    ):
+        at.put(key, value, under)
+        leader = at.status().leader
+        assert leader is not None
+        named.append(leader.name)
+    assert ["", "", "here"] == named
+
+
 def test_a_leader_without_a_lease(at: Deployment) -> None:
     """Another program's job manager may lead without a lease."""
     at.put(at.keys.leader, b"old")
@@ -127,14 +144,16 @@ def test_workers_and_what_they_have(at: Deployment) -> None:
     at.job(FIRST, Place.WORKING, value=b"r1", lease=one.id)
     at.job(SECOND, Place.WORKING, value=b"r2", lease=one.id)
     at.job(THIRD, Place.WORKING, value=b"r3")
+    gone = at.store.grant_lease(60.0)
+    at.job(job_id("port:p4"), Place.WORKING, value=b"r4", lease=gone.id)
     named = {row.holder: row.worker for row in at.jobs().jobs}
-    assert {"r1": "w1", "r2": "w1", "r3": ""} == named
+    assert {"r1": "w1", "r2": "w1", "r3": "", "r4": ""} == named
     status = at.status()
     expected = (
         WorkerStatus(worker_id="w1", slots=8, busy=2, since_revision=2, lease_left=60.0),
         WorkerStatus(worker_id="w2", slots=None, busy=0, since_revision=3, lease_left=60.0),
     )
-    assert (expected, 1) == (status.workers, status.troubles.strangers)
+    assert (expected, 2) == (status.workers, status.troubles.strangers)
 
 
 def test_places(at: Deployment) -> None:
@@ -154,6 +173,14 @@ def test_places(at: Deployment) -> None:
         waiting.tenants,
     )
     assert (3, 1) == (status.jobs, status.resources.resync)
+
+
+def test_the_most_frequent_come_first(at: Deployment) -> None:
+    """Of tenants, of which only the first few are shown."""
+    for number, tenant in enumerate("abbcccaaaa"):
+        at.job(job_id(f"port:p{number}"), Place.READY, tenant=tenant)
+    ready = next(place for place in at.status().places if place.place is Place.READY)
+    assert [("a", 5), ("c", 3), ("b", 2)] == [*ready.tenants.items()]
 
 
 def test_of_two_places_the_later_counts(at: Deployment) -> None:
@@ -390,6 +417,27 @@ def test_only_so_many_jobs(busy: Deployment) -> None:
     """A limit leaves out the youngest, and how many there are is told."""
     found = busy.jobs(limit=1)
     assert (3, [FIRST]) == (found.matching, [job.job_id for job in found.jobs])
+    found = busy.jobs(limit=1, resource_type="port")
+    assert (2, [FIRST]) == (found.matching, [job.job_id for job in found.jobs])
+
+
+def test_what_was_planned_at_once_comes_in_the_order_of_configs(at: Deployment) -> None:
+    """One transaction may queue several jobs: whose config came first is listed first."""
+    first, second = job_id("port:z"), job_id("port:a")
+    puts = tuple(
+        Put(at.own.job(each), at.own.dumps(JobNotes(planned_at="", path="", config_mod=mod)))
+        for each, mod in ((second, 9), (first, 7))
+    )
+    at.store.transact(Transaction((), puts))
+    assert [first, second] == at.names()
+
+
+def test_only_a_waiting_job_waits(at: Deployment) -> None:
+    """What a released one has waited for is done with, as far as it is concerned."""
+    at.job(FIRST, Place.WORKING)
+    at.job(SECOND, Place.READY, FIRST)
+    at.job(THIRD, Place.WAITING, FIRST)
+    assert {FIRST: 0, SECOND: 0, THIRD: 1} == {job.job_id: job.waits_for for job in at.jobs().jobs}
 
 
 def test_a_job_whose_document_is_gone_or_broken(busy: Deployment) -> None:
