@@ -372,19 +372,34 @@ def test_patience_counts_from_the_first_attempt(
     assert 1 == line.calls
 
 
+def closing(channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once the channel is closed."""
+    close, closed = channel.close, threading.Event()
+
+    def noted() -> None:
+        closed.set()
+        close()
+
+    monkeypatch.setattr(channel, "close", noted)
+    return closed
+
+
+def test_a_closed_store_gives_its_channel_back(
+    store: EtcdStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that opens and closes stores keeps no connection of theirs."""
+    closed = closing(store._connection._channel, monkeypatch)
+    store.close()
+    assert closed.is_set()
+
+
 def test_a_channel_made_anew_closes_the_former_one(
     store: EtcdStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Certificates are renewed for years: no connection may be left behind each time."""
     plan(store, "Range", ("before", LOST))
     former = store._connection._channel
-    close, closed = former.close, threading.Event()
-
-    def closing() -> None:
-        closed.set()
-        close()
-
-    monkeypatch.setattr(former, "close", closing)
+    closed = closing(former, monkeypatch)
     monkeypatch.setattr(Link, "outdated", True)
     assert store.get("/a") is None
     assert former is not store._connection._channel

@@ -194,6 +194,8 @@ def test_the_outputs_that_are_needed() -> None:
         _param("c", 1),
     )
     assert needed_outputs(job) == (_SUBNET, _NETWORK)
+    inner = _param("x", (_param("x", _key(_SUBNET), ParamType.OUTPUT_KEY),), ParamType.LIST)
+    assert (_SUBNET,) == needed_outputs(_job(_param("x", (inner,), ParamType.LIST)))
 
 
 def test_a_refused_template_names_itself() -> None:

@@ -232,3 +232,22 @@ def test_a_template_that_is_no_yaml_takes_only_harmless_values() -> None:
 def test_words_that_stand_for_values_are_unlike_the_text_around() -> None:
     """A template may hold the word that would have been used."""
     assert Renderer().render("t", "gj0z: {{ v }} gjx", {"v": "b c"}) == "gj0z: b c gjx"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["v.split('|')[0]", "v | replace('|', '')", "'' + v", "v | string", "[v][0]", "v if v else ''"],
+)
+def test_what_is_made_of_a_value_is_a_value(expression: str) -> None:
+    """No function makes the template's own text, which may be any YAML, of somebody's data."""
+    text = f"resources:\n  r: {{ name: {{{{ {expression} }}}} }}\n"
+    with pytest.raises(TemplateInvalid, match="would change the structure of the YAML"):
+        Renderer().render("t", text, {"v": "a, evil: b|"})
+
+
+def test_an_object_is_gone_through_in_its_own_order() -> None:
+    """That of the config, as its author wrote it."""
+    rendered = Renderer().render(
+        "t", "{% for k in v %}{{ k }}{% endfor %}", {"v": {"b": 1, "a": 2}}
+    )
+    assert "ba" == rendered
