@@ -405,6 +405,19 @@ def test_listing_with_a_count(connection: http.client.HTTPConnection) -> None:
     assert (status, answer) == (200, {"stacks": [], "count": 0})
 
 
+def test_a_page_begins_after_its_marker(connection: http.client.HTTPConnection) -> None:
+    """The newest come first; the marker's own stack was on the page before."""
+    for name in ("one", "two"):
+        asked(connection, "POST", "/v1/p/stacks", {"stack_name": name, "template": VALUE})
+    _, first = asked(connection, "GET", "/v1/p/stacks?limit=1")
+    (newest,) = first["stacks"]
+    _, second = asked(connection, "GET", f"/v1/p/stacks?limit=1&marker={newest['id']}")
+    assert ("two", ["one"]) == (
+        newest["stack_name"],
+        [stack["stack_name"] for stack in second["stacks"]],
+    )
+
+
 def test_a_sub_path_by_name_is_a_redirect(connection: http.client.HTTPConnection) -> None:
     """What is below a stack is found by name, too."""
     _, made = asked(connection, "POST", "/v1/p/stacks", {"stack_name": "one", "template": VALUE})

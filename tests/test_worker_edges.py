@@ -838,6 +838,34 @@ def test_a_lost_lease_writes_nothing_at_the_end() -> None:
     assert claim.holder.encode() == world.text(at(world, Place.WORKING, claim.job_id))
 
 
+def test_the_handler_of_a_lost_claim_is_not_resumed() -> None:
+    """What it was to go on with later is another worker's by then."""
+    resumed: list[JobId] = []
+
+    def again(context: JobContext) -> Outcome:
+        resumed.append(context.job.id)
+        return Done()
+
+    world, lifecycle = queued(handler=lambda _context: Later(after=10.0, resume=again))
+    lifecycle.run_until_idle()
+    worker_of(lifecycle)._registration.lose()
+    lifecycle.run_until_idle()
+    assert worker_of(lifecycle).registered
+    world.clock.advance(11)
+    lifecycle.run_until_idle()
+    assert [] == resumed
+
+
+def test_a_role_that_cannot_be_closed_leaves_the_other_closed() -> None:
+    """A store that does not answer once is told of, and the leader's key goes all the same."""
+    world = World(wrap=FaultyStore)
+    world.settle()
+    faulty(world.lifecycle).fail("revoke_lease")
+    world.lifecycle.close()
+    assert ["worker"] == [event.role for event in world.told(StoreTroubled)]
+    assert None is world.text(world.keys.leader)
+
+
 def test_what_cannot_be_handed_back_ends_with_the_lease() -> None:
     """A store that is away when a worker stops is told of, and keeps nothing from stopping."""
     world, lifecycle = queued()
