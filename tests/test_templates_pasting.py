@@ -251,3 +251,9 @@ def test_an_object_is_gone_through_in_its_own_order() -> None:
         "t", "{% for k in v %}{{ k }}{% endfor %}", {"v": {"b": 1, "a": 2}}
     )
     assert "ba" == rendered
+
+
+def test_a_text_may_hold_the_words_that_stand_for_values() -> None:
+    """They are chosen so that the text at hand has none of them."""
+    text = "a: '{{ v }}'\nb: gjx1z"
+    assert "a: 'x y'\nb: gjx1z" == Renderer().render("t", text, {"v": "x y"})

@@ -40,6 +40,7 @@ _LISTS = "{% set a = ['ab', 'ab'] %}" + "{% set a = [a, a, a, a] %}" * 60
         (_LISTS + "{{ a == a }}", "a value of more than 1048576 characters"),
         ("{% set a = text | replace('', text) %}", "a value of more than 1048576 characters"),
         ("{{ text | replace('x', text) }}", "a value of more than 1048576 characters"),
+        ("{{ text | replace('x', text, 2) }}", None),
         ("{% for i in items %}{% set a = text.split('x') %}{% endfor %}", None),
         ("{% for i in hundred %}{{ text }}{% endfor %}", None),
         ("{% for i in thousand %}{{ text }}{% endfor %}", "more than 1048576 characters of output"),
