@@ -65,6 +65,46 @@ def job(**facts: Any) -> JobFacts:
 
 
 @pytest.mark.parametrize(
+    ("version", "expected"),
+    [("3.4.27", 0), ("3.5.0", 1), ("3.5.2", 1), ("3.5.3", 0), ("3.6.0", 0), ("", 0)],
+)
+def test_which_servers_lose_consistency(version: str, expected: int) -> None:
+    """Those from 3.5.0 to 3.5.2; one that does not answer is not of another version."""
+    members = (Member(endpoint="e", version=version), Member(endpoint="f", error="dead"))
+    said = [each for each in found(members=members) if "does not serve" not in each]
+    assert expected == len(said)
+
+
+@pytest.mark.parametrize(
+    ("format", "advice"),
+    [("loading", "repeat `gohan-jobs load FILE`"), ("9", "use the release that wrote it")],
+)
+def test_what_to_do_about_another_format(format: str, advice: str) -> None:  # noqa: A002 - its name
+    """One that is half loaded is loaded on; of another release's nothing is taken away."""
+    store = attrs.evolve(WELL.store, format=format)
+    (finding,) = (each for each in diagnose(attrs.evolve(WELL, store=store)) if each.advice)
+    assert advice == finding.advice[: len(advice)]
+
+
+def test_the_fullest_member_and_the_longest_lease_are_told() -> None:
+    """Of several the worst one; what lives by itself is none of them."""
+    members = (Member(endpoint="e", size=85), Member(endpoint="f", size=95))
+    assert "takes 95 % of its quota" in found(members=members, quota=100)[0]
+    claims = (
+        ClaimFacts(job="j", leased=True, remaining=7.0, registered=False),
+        ClaimFacts(job="k", leased=True, remaining=50.0, registered=True),
+    )
+    assert "once its lease ends, in 7 s" in found(claims=claims)[0]
+
+
+def test_one_lost_claim_is_nothing_to_look_at() -> None:
+    """A worker may be restarted; what is held on purpose does not wait for nothing, either."""
+    assert [] == found(jobs=(job(attempts=1),))
+    (said,) = found(jobs=(job(planned_at=OLD, held=True),))
+    assert "warning jobs: jobs that have been unfinished" == said[:44]
+
+
+@pytest.mark.parametrize(
     ("facts", "expected"),
     [
         (

@@ -617,6 +617,45 @@ def test_a_keyspace_that_somebody_works_in_is_refused(monkeypatch: pytest.Monkey
     assert "/job_manager_id: a job manager works in this keyspace" == refusal(Raced(3), found)
 
 
+@pytest.mark.parametrize(
+    ("last", "theirs"),
+    [
+        (False, Put("/gohan-jobs/format", b"1")),
+        (True, Put("/gohan-jobs/format", b"1")),
+        (True, Put("/job_manager_id", b"theirs")),
+    ],
+)
+def test_who_begins_to_work_before_a_keyspace_is_marked(*, last: bool, theirs: Put) -> None:
+    """Neither the mark that it is half nor the one that it is whole is written over theirs."""
+    found = lines(busy().store)
+    whole = Failing(cluster_id=OTHER)
+    load(whole, found)
+
+    class Raced(MemoryStore):
+        calls = 0
+
+        def transact(self, transaction: Transaction) -> TransactionResult:
+            self.calls += 1
+            if self.calls == (-1 - whole.left if last else 1):
+                super().transact(Transaction((), (theirs,)))
+            return super().transact(transaction)
+
+    store = Raced(cluster_id=OTHER)
+    assert "/gohan-jobs/format: somebody else works in this keyspace" == refusal(store, found)
+    assert theirs.value == everything(store)[theirs.key]
+
+
+def test_jobs_come_in_the_order_in_which_they_were_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in that of their names: who was planned first is first in the queue."""
+    monkeypatch.setattr("gohan_jobs.operations.restoring._KEYS", 1)
+    store, other = MemoryStore(), MemoryStore()
+    for name in ("b", "a"):
+        store.transact(Transaction((), (Put(f"/jobs/all/{name}", b"{}"),)))
+    load(other, lines(store))
+    created = {entry.key: entry.create_revision for entry in other.entries("/jobs/").entries}
+    assert ["/jobs/all/b", "/jobs/all/a"] == sorted(created, key=created.__getitem__)
+
+
 class Followed(MemoryStore):
     """A store in which somebody else loads, too: a bit ahead."""
 

@@ -74,6 +74,8 @@ def test_a_line_can_be_taken_apart_again(caplog: pytest.LogCaptureFixture) -> No
     """A fact of several words is quoted."""
     record = logged(JobFailed(job_id=job_id(), reason='no "quota"\n'), caplog)
     assert 'reason="no \\"quota\\"\\n"' in record.getMessage()
+    record = logged(JobFailed(job_id=job_id(), reason="a=b"), caplog)
+    assert 'reason="a=b"' in record.getMessage()
 
 
 def test_a_leader_that_resigns_is_nothing_to_worry_about(caplog: pytest.LogCaptureFixture) -> None:
@@ -130,6 +132,7 @@ def test_a_resource_is_logged_as_a_text(caplog: pytest.LogCaptureFixture) -> Non
     record = logged(event, caplog)
     expected = {"resource": "port:p", "missing": "network:n", "reason": "why", "until": "noon"}
     assert (logging.WARNING, expected) == (record.levelno, record.__dict__["facts"])
+    assert "port:p" == record.__dict__["resource"]
 
 
 def test_a_failure_is_an_error(caplog: pytest.LogCaptureFixture) -> None:

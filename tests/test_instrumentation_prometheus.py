@@ -25,7 +25,7 @@ from gohan_jobs.events import (
 from gohan_jobs.instrumentation import Depth, PrometheusHook, QueueDepths
 from gohan_jobs.keys import Place
 from gohan_jobs.records import ResourceRef
-from gohan_jobs.stores.base import Put, Transaction
+from gohan_jobs.stores.base import Compare, Delete, Page, Put, Transaction
 from gohan_jobs.stores.memory import MemoryStore
 from gohan_jobs.testing.faults import FaultyStore
 from jobs_made import job_id
@@ -193,6 +193,36 @@ def test_a_job_whose_planning_nobody_knows_has_no_age(notes: bytes | None) -> No
     if notes is not None:
         store.transact(Transaction(success=(Put("/gohan-jobs/jobs/b", notes),)))
     assert Depth(3) == QueueDepths(store)()[Place.READY]
+
+
+def test_the_oldest_of_several_is_told() -> None:
+    """That which has stood there longest, whatever its name."""
+    clock = VirtualClock()
+    store = MemoryStore(clock=clock)
+    for name in ("b", "a", "c"):
+        notes = f'{{"planned_at": "{clock.wall().isoformat()}", "path": "p"}}'.encode()
+        puts = (Put(f"/jobs/ready/{name}", b""), Put(f"/gohan-jobs/jobs/{name}", notes))
+        store.transact(Transaction(success=puts))
+        clock.advance(10.0)
+    assert Depth(3, 30.0) == QueueDepths(store, clock=clock)()[Place.READY]
+
+
+class Moving(MemoryStore):
+    """A store in which a job becomes ready while it is read."""
+
+    def entries(self, prefix: str, *, after: str = "", limit: int = 500, revision: int = 0) -> Page:
+        """One page; then the job goes on."""
+        page = super().entries(prefix, after=after, limit=limit, revision=revision)
+        moved = (Delete("/jobs/waiting/a"), Put("/jobs/ready/a", b""))
+        self.transact(Transaction((Compare.present("/jobs/waiting/a"),), moved))
+        return page
+
+
+def test_the_places_are_read_as_of_one_revision() -> None:
+    """A job that moves meanwhile is counted once."""
+    store = Moving()
+    store.transact(Transaction(success=(Put("/jobs/waiting/a", b""),)))
+    assert 1 == sum(depth.jobs for depth in QueueDepths(store)().values())
 
 
 def test_leadership_is_shown() -> None:
