@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gohan_jobs.events import ConfigSetAside, JobHandedBack, LeaseLost
+from gohan_jobs.events import ConfigSetAside, JobClaimed, JobHandedBack, LeaseLost
 from gohan_jobs.exceptions import (
     AmbiguousWrite,
     InvalidRecord,
@@ -75,6 +75,7 @@ def test_a_doubtful_claim_of_an_old_lease_is_left_to_end() -> None:
     worker_of(lifecycle)._registration.lose()
     persist(lifecycle)
     assert () == worker_of(lifecycle).claims
+    assert [] == world.told(JobClaimed)  # nor was its handler called
     assert [] == world.changes()
     world.pass_time(150, lifecycle)
     assert ("CREATE_COMPLETED", 1, "") == world.outcome(NETWORK)

@@ -132,3 +132,5 @@ def test_a_long_reason_is_cut_after_it_was_scrubbed() -> None:
     reason = "x" * 7_996 + "HUNTER"
     finish = finish_of(claim, GiveUp(reason=reason), Redactor())
     assert "x" * 7_996 + "***" == finish.failure
+    longer = finish_of(claim, GiveUp(reason="x" * 8_001), Redactor())
+    assert "x" * 7_999 + "…" == longer.failure
