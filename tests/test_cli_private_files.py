@@ -106,3 +106,14 @@ def test_a_directory_that_can_not_be_listed(
     assert [tmp_path / "dump"] == [*tmp_path.iterdir()]
     with pytest.raises(FileNotFoundError):
         write(tmp_path / "nowhere" / "dump")
+
+
+def test_a_file_that_somebody_makes_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    """Without --force it is theirs, though it was not there when writing began."""
+    file = tmp_path / "a.dump"
+    written = private_file(file, force=False)
+    written.__enter__().write(b"ours")
+    file.write_bytes(b"theirs")
+    with pytest.raises(FileExistsError):
+        written.__exit__(None, None, None)
+    assert {"a.dump": b"theirs"} == {each.name: each.read_bytes() for each in tmp_path.iterdir()}
