@@ -248,3 +248,25 @@ def test_a_repair_that_is_cancelled_publishes_nothing() -> None:
     assert 1 == len(world.told(JobCancelled))
     assert [("CREATE_COMPLETED", 1, "")] == world.states_of(PORT)
     assert {} == world.under("/jobs/")
+
+
+def test_several_deletes_that_a_later_one_replaces() -> None:
+    """One record says that there may be a stack, however many were to remove it."""
+    world = begun_world()
+    world.remove_config(DISK)
+    worker = world.peer(roles=(Role.WORKER,), seed=9)
+    world.step_until(
+        lambda: [Place.WORKING] == [world.place(job.id) for job in world.jobs()], worker
+    )
+    for _ in range(2):  # each removal has its delete, since the first one's runs, and is lost then
+        world.write(DISK)
+        world.settle()
+        world.remove_config(DISK)
+        world.settle()
+        world.clock.advance(70.0)
+        world.store.expire()
+        world.restart()
+        world.settle()
+    assert ["delete"] == [job.action for job in world.jobs()]
+    finish(world)
+    assert ({}, {}) == (world.under("/esi-worker/"), world.under("/jobs/"))

@@ -261,6 +261,17 @@ def test_a_job_that_comes_again_replaces_itself() -> None:
     assert 0 == board.eligible
 
 
+@pytest.mark.parametrize("way", [(Place.READY, Place.WORKING), (Place.WORKING, Place.WAITING)])
+def test_who_comes_from_a_worker_or_goes_to_one_has_begun(way: tuple[Place, Place]) -> None:
+    """Its stack may exist, whatever becomes of it."""
+    board = Board()
+    job = tracked(job_id(), place=way[0])
+    board.add(job)
+    board.move(job, way[1], 2)
+    board.move(job, Place.READY, 3)
+    assert job.begun
+
+
 def test_a_changed_tenant_changes_the_turn() -> None:
     """Notes that name another tenant move the job to that tenant's jobs."""
     board = Board()

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from gohan_jobs.bookkeeping import SET_ASIDE, Bookkeeping, Failure, JobNotes, Repair
+from gohan_jobs.bookkeeping import SET_ASIDE, Bookkeeping, CancelRequest, Failure, JobNotes, Repair
 from gohan_jobs.events import JobFailed, JobHandedBack, JobSuperseded, OrphanFound
 from gohan_jobs.keys import JobId, Place
 from gohan_jobs.lifecycle import Role
@@ -617,3 +617,20 @@ def test_a_repair_waits_until_the_state_is_heard_of(race: Race) -> None:
     race.store.deaf_to = ""
     race.world.settle()
     assert {"modify n1:1": "ready"} == race.world.places()
+
+
+def test_a_job_that_was_begun_between_two_reads_leaves_its_stack_known(race: Race) -> None:
+    """Its notes are read before a worker gives it back, and where it stands after that."""
+    job_id = race.queued(DISK)
+    begun = race.own.dumps(attrs.evolve(race.notes(job_id), begun=True))
+    waiting = Put(race.at(Place.WAITING, job_id), _HANDLER)
+    gone = Delete(race.at(Place.READY, job_id))
+    cancel = Put(race.own.cancel(job_id), race.own.dumps(CancelRequest(reason="no")))
+    noted = Put(race.own.job(job_id), begun)
+    race.before_write(race.at(Place.READY, job_id), gone, waiting, noted, cancel)
+    document = race.world.keys.job(job_id)
+    race.world.put(document, race.world.text(document) or b"")
+    race.world.settle()
+    stack = race.world.stack(DISK)
+    assert stack is not None
+    assert ("CREATE_IN_PROGRESS", TENANT) == (str(stack.stack_status), stack.tenant_id)

@@ -219,6 +219,7 @@ class Board:
             return
         if job.place is not None:
             self._places[job.place].pop(job.job_id, None)
+        job.begun = job.begun or Place.WORKING in {job.place, place}
         job.place, job.revision = place, revision
         if place is not None:
             self._places[place][job.job_id] = job

@@ -15,7 +15,7 @@ from gohan_jobs.bookkeeping import Held, JobNotes, Quarantined
 from gohan_jobs.clock import Clock, read_time, time_text
 from gohan_jobs.estate import Estate
 from gohan_jobs.events import ConfigSetAside, Event, Events
-from gohan_jobs.exceptions import StoreError
+from gohan_jobs.exceptions import GohanJobsError, StoreError
 from gohan_jobs.keys import JobId, Keys, Place, ResourcePath
 from gohan_jobs.manager.leadership import Leadership
 from gohan_jobs.queue import Queue
@@ -28,6 +28,7 @@ from gohan_jobs.stores.base import (
     Entry,
     Get,
     Operation,
+    Result,
     Store,
     Transaction,
     TransactionResult,
@@ -329,8 +330,9 @@ class Desk:
         Of several places, which another program can leave, the latest counts; the others go.
         """
         keys = (self.keys.place(place, job.job_id) for place in Place)
-        reads = (Get(self.keys.job(job.job_id)), *map(Get, keys))
-        document, *found = self.store.transact(Transaction((), reads)).results
+        notes = self.queue.own.job(job.job_id)
+        reads = (Get(self.keys.job(job.job_id)), Get(notes), *map(Get, keys))
+        document, noted, *found = self.store.transact(Transaction((), reads)).results
         if document is None:
             self.board.remove(job)
             return
@@ -346,6 +348,15 @@ class Desk:
         *others, (revision, place) = sorted(places, key=lambda each: each[0])
         for older, other in others:
             self.commit(self.queue.tidy(job.job_id, (other, older), (place, revision)))
-        # What was not done here was done by a worker, which began it.
-        job.begun = job.begun or 0 < job.revision != revision
+        # What was not done here was done by a worker, which began it; what is noted of that may
+        # have been read before it gave the job back.
+        job.begun = job.begun or self._was_begun(noted) or 0 < job.revision != revision
         self.board.move(job, place, revision)
+
+    def _was_begun(self, noted: Result) -> bool:
+        """Whether a job's notes say so."""
+        try:
+            own = self.queue.own
+            return isinstance(noted, Entry) and own.loads(noted.key, noted.value, JobNotes).begun
+        except GohanJobsError:
+            return False  # the leader writes them anew

@@ -122,9 +122,9 @@ class Drafting:
 
         Nobody else would know of it, should the new config go, too, before its job has begun.
         """
-        for job in draft.collapsed:
-            draft = _joined(draft, note_left_stack(self._desk, job, _TAKEN_BACK))
-        return draft
+        notes = (note_left_stack(self._desk, job, _TAKEN_BACK) for job in draft.collapsed)
+        # One record of one stack, however many were to delete it.
+        return _joined(draft, next((note for note in notes if note.success), Transaction()))
 
     def _trace(self, plan: Enqueue) -> Mapping[str, str]:
         """One trace for all jobs of a config version, if somebody traces."""

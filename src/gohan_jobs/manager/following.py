@@ -238,6 +238,7 @@ class Follower:
             self._dispatch.lost(job)
 
     def _arrived(self, job: Tracked, place: Place, event: Event) -> None:
+        job.begun = job.begun or place is Place.WORKING  # whatever came after
         if event.revision < job.revision:
             return
         if event.revision > job.revision and job.place not in {place, None}:
@@ -246,7 +247,7 @@ class Follower:
             if job.place is not place:
                 return
         # Of a claim and its end the leader may hear at once: the end's revision is the same.
-        job.begun = job.begun or place is Place.WORKING or event.revision > job.revision
+        job.begun = job.begun or event.revision > job.revision
         self._desk.board.move(job, place, max(event.revision, job.revision))
         if place is Place.WAITING:
             self._dispatch.handed_back(job)
