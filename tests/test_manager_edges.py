@@ -634,3 +634,19 @@ def test_a_job_that_was_begun_between_two_reads_leaves_its_stack_known(race: Rac
     stack = race.world.stack(DISK)
     assert stack is not None
     assert ("CREATE_IN_PROGRESS", TENANT) == (str(stack.stack_status), stack.tenant_id)
+
+
+def test_a_removal_waits_for_what_is_found_out_of_a_job_that_has_just_ended(race: Race) -> None:
+    """It was told to stop, and left a stack of which the leader is still to make a note."""
+    job_id = race.queued(DISK)
+    lease = race.world.store.grant_lease(30.0).id
+    working = race.at(Place.WORKING, job_id)
+    race.world.transact(Delete(race.at(Place.READY, job_id)), Put(working, b"somebody", lease))
+    race.world.settle()
+    race.world.put(race.own.cancel(job_id), race.own.dumps(CancelRequest(reason="no")))
+    race.world.settle()
+    finished = Put(race.at(Place.FINISHED, job_id), b"")
+    race.before_read(race.world.keys.config_of(race.world.path(DISK)), Delete(working), finished)
+    race.world.remove_config(DISK)
+    race.world.settle()
+    assert {"delete d1:1": "ready"} == race.world.places()

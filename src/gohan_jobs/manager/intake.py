@@ -194,6 +194,9 @@ class Intake:
         if isinstance(plan, Forget) and desk.estate.stack_problem(path):
             # There may be a stack, and what can't be read is never deleted (``rules`` 10, 16).
             plan = Orphaned(reason="its stack's record can't be read", collapse=plan.collapse)
+        forgets = isinstance(plan, Forget) and not plan.collapse
+        if forgets and self._lineup.await_release(pending, resource):
+            return None
         if isinstance(plan, Orphaned):
             self.unmade.note(path, resource)
         if isinstance(plan, Orphaned | Enqueue) and self._is_kept(path) and not plan.collapse:

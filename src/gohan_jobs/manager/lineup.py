@@ -7,7 +7,7 @@ from collections import deque
 import attrs
 
 from gohan_jobs.bookkeeping import Band
-from gohan_jobs.keys import JobId, ResourcePath
+from gohan_jobs.keys import JobId, Place, ResourcePath
 from gohan_jobs.manager.changes import Pending
 from gohan_jobs.manager.desk import Desk
 from gohan_jobs.manager.quota import Quota
@@ -70,11 +70,22 @@ class Lineup:
         self._after[resource] = attrs.evolve(pending, reread=True)
         return True
 
+    def await_release(self, pending: Pending, resource: ResourceRef) -> bool:
+        """Put off forgetting a resource one of whose jobs has ended; whether it is.
+
+        It is not released yet, and what is found out then may be that there is a stack.
+        """
+        jobs = self._desk.board.of_resource(resource)
+        if not any(job.place is Place.FINISHED for job in jobs):
+            return False
+        self._after[resource] = attrs.evolve(pending, reread=True)
+        return True
+
     # Taking.
 
     def look(self) -> None:
         """Take up what was put off, and see whether there is room for a resync."""
-        for resource in [ref for ref in self._after if not self._desk.board.jobs_of(ref)]:
+        for resource in [ref for ref in self._after if not self._desk.board.of_resource(ref)]:
             self._fresh.append(self._after.pop(resource))
         if self._resync and not self._fresh:
             self._quota.look()
