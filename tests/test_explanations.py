@@ -435,3 +435,14 @@ def test_no_template_is_named_without_need() -> None:
     assert ["network", "", ""] == [
         _explain(world, each).template for each in (NETWORK, alias, PORT)
     ]
+
+
+def test_no_template_is_named_of_a_config_that_can_not_be_read() -> None:
+    """Its type may choose the template by what the config says."""
+    world = _world()
+    world.write(NETWORK, {"name": "blue"})
+    world.settle()
+    failed = '{"state": {"worker_state": "CREATE_ERROR"}, "version": 1, "error": "refused"}'
+    world.put(world.keys.state_of(world.path(NETWORK)), failed)
+    world.put(world.keys.config_of(world.path(NETWORK)), b"no JSON")
+    assert "" == _explain(world, NETWORK).template

@@ -650,3 +650,14 @@ def test_a_removal_waits_for_what_is_found_out_of_a_job_that_has_just_ended(race
     race.world.remove_config(DISK)
     race.world.settle()
     assert {"delete d1:1": "ready"} == race.world.places()
+
+
+def test_notes_that_break_between_two_reads_stop_nothing(race: Race) -> None:
+    """Whether its job was begun is then not said by them."""
+    job_id = race.queued(NETWORK)
+    race.before_write(race.at(Place.READY, job_id), Put(race.own.job(job_id), b"no JSON"))
+    document = race.world.keys.job(job_id)
+    race.world.put(document, race.world.text(document) or b"")
+    race.world.settle()
+    race.finish()
+    assert [_DONE] == race.world.states_of(NETWORK)

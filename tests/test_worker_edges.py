@@ -463,6 +463,16 @@ def test_a_job_that_is_claimed_though_it_is_ready_is_tried_now_and_then() -> Non
     assert [job_id] == [claim.job_id for claim in worker.claims]
 
 
+def test_a_job_that_rests_is_due_where_no_page_will_tell() -> None:
+    """A busy worker reads pages; only an idle one, which watches, has to be woken."""
+    world = World()
+    found, _ = candidates(world)
+    found.refused(job_id(), 1)
+    assert found.due is None
+    found.refill()
+    assert world.clock.now() + 1.0 == found.due
+
+
 def test_what_a_watch_tells_is_not_forgotten_for_one_that_is_gone() -> None:
     """Nor what a lap has read that ends in a watch: it would not be read again."""
     world = World()
