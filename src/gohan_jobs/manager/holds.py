@@ -77,7 +77,7 @@ class Holds:
     def note(self, pending: Pending, plan: Hold | Enqueue, held: Held) -> Draft | None:
         """The note that a plan is not carried out yet; None if it is there already."""
         path = pending.path
-        known, revision = self._desk.held.get(path, (None, 0))
+        known, revision = self._noted(path)
         if known is not None and _is_noted(held, known):
             self._desk.held[path] = held, revision
             self._set_timer(path, held)
@@ -109,7 +109,7 @@ class Holds:
             if schema is None or held.missing in seen:
                 return None
             seen.add(held.missing)
-            following = self._desk.held.get(schema.path_of(missing.resource_id), (None, 0))[0]
+            following = self._noted(schema.path_of(missing.resource_id))[0]
             if following is None:
                 return None
             held = following
@@ -119,7 +119,7 @@ class Holds:
         desk = self._desk
         body = plan.otherwise.processed.body
         reason, missing = desk.scrub(plan.reason, body), desk.scrub(str(plan.missing), body)
-        known, digest = self._desk.held.get(path, (None, 0))[0], body_digest(body)
+        known, digest = self._noted(path)[0], body_digest(body)
         version = plan.otherwise.state.version
         if known is not None and not known.vetoed and _is_of(known, version, digest):
             return attrs.evolve(known, config_mod=revision, reason=reason, missing=missing)
@@ -139,7 +139,7 @@ class Holds:
         if held is None:
             self.release(path)
             return
-        before = self._desk.held.get(path, (None, 0))[0]
+        before = self._noted(path)[0]
         self._desk.held[path] = held, revision
         self._due.pop(path, None)
         self._set_timer(path, held)
@@ -161,8 +161,12 @@ class Holds:
 
     def of(self, path: ResourcePath, revision: int) -> Held | None:
         """What holds that revision of a config (0: its removal); None if nothing does."""
-        held = self._desk.held.get(path, (None, 0))[0]
+        held = self._noted(path)[0]
         return held if held is not None and held.config_mod == revision else None
+
+    def _noted(self, path: ResourcePath) -> tuple[Held | None, int]:
+        """The note of a path, and its mod revision; None and 0 if there is none."""
+        return self._desk.held.get(path, (None, 0))
 
     def is_due(self, path: ResourcePath, held: Held) -> bool:
         """Whether the time of what is held has come."""
@@ -177,7 +181,7 @@ class Holds:
 
     def let_go(self, path: ResourcePath) -> None:
         """Nothing is done about a change that was held: take its note back by itself."""
-        revision = self._desk.held.get(path, (None, 0))[1]
+        revision = self._noted(path)[1]
         if revision:
             self._desk.commit(self._desk.queue.let_go(path, revision))
         self.release(path)
